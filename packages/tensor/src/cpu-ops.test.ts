@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { cpuOps } from './cpu-ops.ts';
+import { ShapeError } from './errors.ts';
+import { tensor } from './tensor.ts';
+
+const values = (...numbers: number[]) => tensor(numbers, [1, numbers.length]);
+
+test('combine is the weighted sum for any number of terms', () => {
+  const terms = [1, 2, 3, 4, 5].map((k) => [k, values(k, -k)] as const);
+  for (let count = 1; count <= 5; count++) {
+    const [first, ...rest] = terms.slice(0, count);
+    const expected = terms.slice(0, count).reduce((sum, [w]) => sum + w * w, 0);
+    expect([...cpuOps.combine(first!, ...rest).data]).toEqual([expected, -expected]);
+  }
+});
+
+test('combine rounds each element to float32 once', () => {
+  const sum = cpuOps.combine([1, values(1)], [1, values(2 ** -30)], [-1, values(1)]);
+  expect(sum.data[0]).toBe(2 ** -30);
+});
+
+test('combine refuses tensors of different dims and says which', () => {
+  expect(() => cpuOps.combine([1, values(1)], [1, values(1, 2)])).toThrow(ShapeError);
+  expect(() => cpuOps.combine([1, values(1)], [1, values(1, 2)])).toThrow(
+    'combine: [1, 2] does not match [1, 1]. Give tensors of equal dims.',
+  );
+});
+
+test('multiply and clamp work element by element', () => {
+  expect([...cpuOps.multiply(values(1, -2), values(3, 4)).data]).toEqual([3, -8]);
+  expect([...cpuOps.clamp(values(-3, 0.5, 3), -1, 2).data]).toEqual([-1, 0.5, 2]);
+});
+
+test('dynamic thresholding divides by the quantile, sample by sample, and never enlarges', () => {
+  const x = tensor([0, 1, 2, 4, 0, 0.1, 0.2, 0.3], [2, 4]);
+  const result = cpuOps.dynamicThreshold(x, 0.5, 10);
+  const s = 1.5; // the median of 0, 1, 2, 4
+  expect([...result.data]).toEqual([0, Math.fround(1 / s), 1, 1, 0, 0.1, 0.2, 0.3].map(Math.fround));
+  expect(cpuOps.dynamicThreshold(x, 1, 2).data[3]).toBe(1);
+});
+
+test('matchStandardDeviation gives each sample the deviation of its reference', () => {
+  const x = tensor([1, 3, 10, 30], [2, 2]);
+  const reference = tensor([0, 4, 0, 5], [2, 2]);
+  expect([...cpuOps.matchStandardDeviation(x, reference).data]).toEqual([2, 6, 2.5, 7.5]);
+});
+
+test('slice undoes concat', () => {
+  const a = tensor([1, 2, 3, 4], [2, 2]);
+  const b = tensor([5, 6], [1, 2]);
+  const joined = cpuOps.concat([a, b]);
+  expect(joined.dims).toEqual([3, 2]);
+  expect(cpuOps.slice(joined, 0, 2)).toEqual(a);
+  expect(cpuOps.slice(joined, 2, 3)).toEqual(b);
+  expect(() => cpuOps.concat([a, tensor([1], [1, 1])])).toThrow(ShapeError);
+});

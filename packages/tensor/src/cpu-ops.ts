@@ -1,0 +1,138 @@
+// TensorOps as loops over typed arrays.
+import { ShapeError } from './errors.ts';
+import { sizeOf, type Tensor, tensor } from './tensor.ts';
+import type { TensorOps, Term } from './tensor-ops.ts';
+
+function assertSameDims(operation: string, first: Tensor, ...others: Tensor[]): void {
+  for (const other of others) {
+    if (other.dims.length !== first.dims.length || other.dims.some((dim, axis) => dim !== first.dims[axis])) {
+      throw new ShapeError(
+        `${operation}: [${other.dims.join(', ')}] does not match [${first.dims.join(', ')}]. Give tensors of equal dims.`,
+      );
+    }
+  }
+}
+
+function combine(...terms: readonly [Term, ...Term[]]): Tensor {
+  const [[weight, first], ...rest] = terms;
+  assertSameDims('combine', first, ...rest.map(([, x]) => x));
+  const sum = new Float32Array(first.data.length);
+  const a = first.data;
+  // One, two and three terms are nearly all the work of a sampler: their loops keep the sum in a register.
+  if (rest.length === 0) {
+    for (let i = 0; i < sum.length; i++) sum[i] = weight * a[i]!;
+  } else if (rest.length === 1) {
+    const [[weightB, { data: b }]] = rest as [Term];
+    for (let i = 0; i < sum.length; i++) sum[i] = weight * a[i]! + weightB * b[i]!;
+  } else if (rest.length === 2) {
+    const [[weightB, { data: b }], [weightC, { data: c }]] = rest as [Term, Term];
+    for (let i = 0; i < sum.length; i++) sum[i] = weight * a[i]! + weightB * b[i]! + weightC * c[i]!;
+  } else {
+    for (let i = 0; i < sum.length; i++) {
+      let total = 0;
+      for (const [w, x] of terms) total += w * x.data[i]!;
+      sum[i] = total;
+    }
+  }
+  return tensor(sum, first.dims);
+}
+
+function multiply(a: Tensor, b: Tensor): Tensor {
+  assertSameDims('multiply', a, b);
+  return tensor(
+    a.data.map((value, i) => value * b.data[i]!),
+    a.dims,
+  );
+}
+
+function clamp(x: Tensor, low: number, high: number): Tensor {
+  return tensor(
+    x.data.map((value) => Math.min(Math.max(value, low), high)),
+    x.dims,
+  );
+}
+
+/** Quantile with linear interpolation between the two neighbours, as torch.quantile. */
+function quantile(values: Float32Array, ratio: number): number {
+  const sorted = values.toSorted();
+  const position = ratio * (sorted.length - 1);
+  const below = Math.floor(position);
+  const low = sorted[below]!;
+  const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
+  return low + (high - low) * (position - below);
+}
+
+/** Applies `change` to the elements of each sample of the batch; what it returns takes their place. */
+function mapSamples(x: Tensor, change: (sample: Float32Array, index: number) => Float32Array): Tensor {
+  const batch = x.dims[0] ?? 1;
+  const length = x.data.length / batch;
+  const result = new Float32Array(x.data.length);
+  for (let i = 0; i < batch; i++) {
+    result.set(change(x.data.subarray(i * length, (i + 1) * length), i), i * length);
+  }
+  return tensor(result, x.dims);
+}
+
+function dynamicThreshold(x: Tensor, ratio: number, maxValue: number): Tensor {
+  return mapSamples(x, (sample) => {
+    const s = Math.min(Math.max(quantile(sample.map(Math.abs), ratio), 1), maxValue);
+    return sample.map((value) => Math.min(Math.max(value, -s), s) / s);
+  });
+}
+
+function standardDeviation(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  const mean = sum / values.length;
+  let squares = 0;
+  for (const value of values) squares += (value - mean) ** 2;
+  return Math.sqrt(squares / (values.length - 1));
+}
+
+function matchStandardDeviation(x: Tensor, reference: Tensor): Tensor {
+  assertSameDims('matchStandardDeviation', x, reference);
+  return mapSamples(x, (sample, index) => {
+    const start = index * sample.length;
+    const wanted = standardDeviation(reference.data.subarray(start, start + sample.length));
+    const factor = wanted / standardDeviation(sample);
+    return sample.map((value) => value * factor);
+  });
+}
+
+function concat(tensors: readonly Tensor[]): Tensor {
+  const first = tensors[0];
+  if (!first) throw new ShapeError('concat: no tensors were given. Give at least one.');
+  const [, ...sampleDims] = first.dims;
+  for (const { dims } of tensors) {
+    if (dims.length !== first.dims.length || sampleDims.some((dim, axis) => dim !== dims[axis + 1])) {
+      throw new ShapeError(
+        `concat: [${dims.join(', ')}] does not continue [${first.dims.join(', ')}]. Give tensors that differ in the batch only.`,
+      );
+    }
+  }
+  const batch = tensors.reduce((sum, { dims }) => sum + (dims[0] ?? 1), 0);
+  const joined = new Float32Array(batch * sizeOf(sampleDims));
+  let offset = 0;
+  for (const { data } of tensors) {
+    joined.set(data, offset);
+    offset += data.length;
+  }
+  return tensor(joined, [batch, ...sampleDims]);
+}
+
+function slice(x: Tensor, start: number, end: number): Tensor {
+  const [, ...sampleDims] = x.dims;
+  const length = sizeOf(sampleDims);
+  return tensor(x.data.slice(start * length, end * length), [end - start, ...sampleDims]);
+}
+
+/** Tensor operations on the CPU. */
+export const cpuOps: TensorOps = {
+  combine,
+  multiply,
+  clamp,
+  dynamicThreshold,
+  matchStandardDeviation,
+  concat,
+  slice,
+};

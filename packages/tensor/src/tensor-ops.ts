@@ -1,0 +1,29 @@
+// The backend-agnostic tensor interface: what samplers and guidance compute with, on the CPU or without leaving a GPU.
+import type { Tensor } from './tensor.ts';
+
+/** One term of a weighted sum. The weight is worked out beforehand, in float64. */
+export type Term = readonly [weight: number, tensor: Tensor];
+
+/**
+ * Arithmetic on float32 tensors. Every operation gives a new tensor and leaves its arguments alone; the first
+ * dimension is the batch. Tensors of one call have equal dims.
+ */
+export interface TensorOps {
+  /** The weighted sum of the terms: `Σ weight · tensor`. Each element is rounded to float32 once. */
+  combine(...terms: readonly [Term, ...Term[]]): Tensor;
+  /** The product of two tensors, element by element. */
+  multiply(a: Tensor, b: Tensor): Tensor;
+  /** Each element limited to `[low, high]`. */
+  clamp(x: Tensor, low: number, high: number): Tensor;
+  /**
+   * Dynamic thresholding (Saharia et al. 2022, section 2.3), for each sample of the batch: with s the `ratio`
+   * quantile of |x|, limited to `[1, maxValue]`, x is clamped to `[-s, s]` and divided by s.
+   */
+  dynamicThreshold(x: Tensor, ratio: number, maxValue: number): Tensor;
+  /** `x` scaled, for each sample of the batch, to the standard deviation (n - 1 in the denominator) of `reference`. */
+  matchStandardDeviation(x: Tensor, reference: Tensor): Tensor;
+  /** Tensors joined along the batch. */
+  concat(tensors: readonly Tensor[]): Tensor;
+  /** The samples `start` (included) to `end` (excluded) of the batch. */
+  slice(x: Tensor, start: number, end: number): Tensor;
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  resolve: { conditions: ['emulsion:source'] },
+  ssr: { resolve: { conditions: ['emulsion:source'] } },
+  test: {
+    include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tooling/*/src/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 60_000,
+    onConsoleLog(log) {
+      throw new Error(`unexpected console output in a test: ${log}`);
+    },
+    reporters: ['default'],
+  },
+});
