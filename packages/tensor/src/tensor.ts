@@ -19,6 +19,7 @@ export function sizeOf(dims: readonly number[]): number {
 
 const dtypeOf = (data: TensorData[DType]): DType => {
   if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Float64Array) return 'float64';
   if (data instanceof Int32Array) return 'int32';
   if (data instanceof BigInt64Array) return 'int64';
   if (data instanceof Uint16Array) return 'float16';
@@ -33,6 +34,7 @@ const dtypeOf = (data: TensorData[DType]): DType => {
  */
 export function tensor(data: Float32Array | readonly number[], dims: readonly number[]): Tensor;
 export function tensor<D extends DType>(data: TensorData[D], dims: readonly number[], dtype: D): Tensor<D>;
+export function tensor(data: Float64Array, dims: readonly number[]): Tensor<'float64'>;
 export function tensor(data: Int32Array, dims: readonly number[]): Tensor<'int32'>;
 export function tensor(data: BigInt64Array, dims: readonly number[]): Tensor<'int64'>;
 export function tensor(data: Uint16Array, dims: readonly number[]): Tensor<'float16'>;
