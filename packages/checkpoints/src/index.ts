@@ -1,1 +1,14 @@
-export {};
+export {
+  type DiffusersComponent,
+  type DiffusersFolder,
+  openDiffusersFolder,
+} from './diffusers-folder.ts';
+export { InvalidFileError, MissingFileError, UnsupportedFileError } from './errors.ts';
+export { type Folder, type ReadRange, readJson } from './folder.ts';
+export { memoryFolder } from './memory-folder.ts';
+export { type OpenWeightsOptions, openWeights } from './open-weights.ts';
+export { readTensor } from './read-tensor.ts';
+export { resolvePath } from './resolve-path.ts';
+export { openSafetensors, readSafetensorsHeader, type SafetensorsHeader } from './safetensors.ts';
+export type { Weight, Weights } from './weight.ts';
+export { writeSafetensors } from './write-safetensors.ts';

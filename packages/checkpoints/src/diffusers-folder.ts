@@ -1,0 +1,55 @@
+// A model as diffusers saves it: `model_index.json` names the pipeline's class and its components, each in a folder.
+import { InvalidFileError } from './errors.ts';
+import { type Folder, readJson } from './folder.ts';
+
+/** A part of a pipeline: the class that reads its folder, and the Python library that the class is from. */
+export interface DiffusersComponent {
+  readonly library: string;
+  readonly className: string;
+}
+
+/** What `model_index.json` says. */
+export interface DiffusersFolder {
+  readonly folder: Folder;
+  /** The pipeline's class, for instance `StableDiffusionPipeline`. */
+  readonly className: string;
+  /** The components that the model has, by the name of their folder. */
+  readonly components: Readonly<Record<string, DiffusersComponent>>;
+  /** The pipeline's other settings, as they are in the file. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the `model_index.json` of a folder in diffusers layout.
+ * @throws {MissingFileError} @throws {InvalidFileError}
+ */
+export async function openDiffusersFolder(folder: Folder): Promise<DiffusersFolder> {
+  const path = 'model_index.json';
+  const json = await readJson(folder, path);
+  if (typeof json !== 'object' || !json || !('_class_name' in json) || typeof json._class_name !== 'string') {
+    throw new InvalidFileError(folder, path, 'it has no "_class_name" with the name of a pipeline');
+  }
+  const components: [string, DiffusersComponent][] = [];
+  const options: [string, unknown][] = [];
+  for (const [name, value] of Object.entries(json)) {
+    if (name.startsWith('_')) continue;
+    if (!isPair(value)) {
+      options.push([name, value]);
+      continue;
+    }
+    const [library, className] = value;
+    if (library === null && className === null) continue;
+    if (typeof library !== 'string' || typeof className !== 'string') {
+      throw new InvalidFileError(folder, path, `its "${name}" is not a pair of a library and a class`);
+    }
+    components.push([name, { library, className }]);
+  }
+  return {
+    folder,
+    className: json._class_name,
+    components: Object.fromEntries(components),
+    options: Object.fromEntries(options),
+  };
+}
+
+const isPair = (value: unknown): value is [unknown, unknown] => Array.isArray(value) && value.length === 2;
