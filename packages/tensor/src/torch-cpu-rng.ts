@@ -91,18 +91,18 @@ export class TorchCpuRng implements RandomSource {
     const wholeBlocks = values.length - (values.length % blockLength);
     this.#fillUniform(drawnAhead ? values : values.subarray(0, wholeBlocks), dtype);
     for (let start = 0; start < wholeBlocks; start += blockLength) {
-      transformBlock(values.subarray(start, start + blockLength), dtype);
+      transformBlock(values.subarray(start, start + blockLength));
     }
     if (wholeBlocks < values.length) {
       const last = values.subarray(values.length - blockLength);
       this.#fillUniform(last, dtype);
-      transformBlock(last, dtype);
+      transformBlock(last);
     }
   }
 }
 
 /** Turns 16 uniforms into 16 normals in place: uniforms j and j + 8 give the pair j, j + 8. */
-function transformBlock(block: Float64Array, dtype: DrawDType): void {
+function transformBlock(block: Float64Array): void {
   const half = blockLength / 2;
   for (let j = 0; j < half; j++) {
     const radius = Math.sqrt(-2 * Math.log(1 - block[j]!));
