@@ -19,6 +19,34 @@ export class MissingFileError extends EmulsionError {
   }
 }
 
+/** A model's folder is not there. */
+export class MissingFolderError extends EmulsionError {
+  static override readonly className = 'MissingFolderError';
+  readonly path: string;
+
+  constructor(path: string, options?: ErrorOptions) {
+    super(`${path}: there is no such folder. Check the path.`, options);
+    this.path = path;
+  }
+}
+
+/** A file is there, but reading it failed: no permission, a broken disk. */
+export class UnreadableFileError extends EmulsionError {
+  static override readonly className = 'UnreadableFileError';
+  readonly folder: string;
+  readonly path: string;
+
+  /** @param reason what the system said */
+  constructor(folder: Named, path: string, reason: string, options?: ErrorOptions) {
+    super(
+      `${folder.name}/${path}: it cannot be read (${reason}). Check its permissions and the disk.`,
+      options,
+    );
+    this.folder = folder.name;
+    this.path = path;
+  }
+}
+
 /** A file is there, but what it holds is not what its format demands: damaged, cut short, or another format. */
 export class InvalidFileError extends EmulsionError {
   static override readonly className = 'InvalidFileError';

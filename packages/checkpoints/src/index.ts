@@ -1,9 +1,16 @@
+export { assertRange } from './assert-range.ts';
 export {
   type DiffusersComponent,
   type DiffusersFolder,
   openDiffusersFolder,
 } from './diffusers-folder.ts';
-export { InvalidFileError, MissingFileError, UnsupportedFileError } from './errors.ts';
+export {
+  InvalidFileError,
+  MissingFileError,
+  MissingFolderError,
+  UnreadableFileError,
+  UnsupportedFileError,
+} from './errors.ts';
 export { type Folder, type ReadRange, readJson } from './folder.ts';
 export { memoryFolder } from './memory-folder.ts';
 export { type OpenWeightsOptions, openWeights } from './open-weights.ts';

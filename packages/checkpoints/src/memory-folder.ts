@@ -1,5 +1,5 @@
 // A folder in memory, for tests and for browsers.
-import { InvalidArgumentError } from '@emulsion/tensor';
+import { assertRange } from './assert-range.ts';
 import { MissingFileError } from './errors.ts';
 import type { Folder } from './folder.ts';
 import { resolvePath } from './resolve-path.ts';
@@ -33,11 +33,7 @@ function view(contents: ReadonlyMap<string, Uint8Array>, name: string, parents: 
     async read(path, range) {
       const bytes = find(path);
       if (!range) return bytes;
-      if (range.offset + range.length > bytes.length) {
-        throw new InvalidArgumentError(
-          `${name}/${path}: bytes ${range.offset} to ${range.offset + range.length} were asked for, the file has ${bytes.length}. Ask for bytes that it has.`,
-        );
-      }
+      assertRange(name, path, range, bytes.length);
       return bytes.subarray(range.offset, range.offset + range.length);
     },
     locate: async (path) => ({ kind: 'bytes', name: `${name}/${path}`, bytes: find(path) }),
