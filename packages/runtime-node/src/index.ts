@@ -1,1 +1,2 @@
-export {};
+export { createDevice } from './create-device.ts';
+export { openFolder } from './open-folder.ts';

@@ -1,1 +1,9 @@
-export {};
+export {
+  type Cancellable,
+  type Device,
+  type DeviceKind,
+  type Dialect,
+  deviceKinds,
+  type Session,
+} from './device.ts';
+export { DeviceLostError, DeviceUnavailableError, RunError, SessionError } from './errors.ts';

@@ -1,0 +1,224 @@
+// Devices in Node: onnxruntime's execution providers, each tried by itself because their list is no fallback chain.
+import { parse } from 'node:path';
+import { type FileRef, GraphBuilder, isByteRange, type Model, writeModel } from '@emulsion/onnx';
+import {
+  type Cancellable,
+  type Device,
+  type DeviceKind,
+  DeviceLostError,
+  DeviceUnavailableError,
+  deviceKinds,
+  RunError,
+  type Session,
+  SessionError,
+} from '@emulsion/runtime';
+import { type AnyTensor, cpuOps, InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
+import { InferenceClient, RequestFailure } from './inference-client.ts';
+import type { WireModel } from './protocol.ts';
+
+/** Waits for `work`, but not beyond the signal's abort. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** The location by which onnxruntime finds a file: within `root`, so that links to anywhere on the drive are followed. */
+const locate = (file: FileRef) =>
+  file.kind === 'path' ? file.path.slice(parse(file.path).root.length) : file.name;
+
+async function wireModel(model: Model, executionProvider: string): Promise<WireModel> {
+  const files = new Map<string, FileRef>();
+  for (const { data } of model.graph.initializers)
+    if (isByteRange(data)) files.set(locate(data.file), data.file);
+  const roots = new Set<string>();
+  const externalData: { path: string; data: Uint8Array }[] = [];
+  for (const [path, file] of files) {
+    if (file.kind === 'path') roots.add(parse(file.path).root);
+    else
+      externalData.push({
+        path,
+        data: file.kind === 'bytes' ? file.bytes : new Uint8Array(await file.blob.arrayBuffer()),
+      });
+  }
+  const [root = '/', ...others] = roots;
+  if (others.length > 0) {
+    throw new SessionError(
+      `${model.graph.name}: its weights lie on several drives (${root}, ${others.join(', ')}). Put them on one.`,
+    );
+  }
+  return { bytes: writeModel(model, locate), root, externalData, executionProvider };
+}
+
+/** A session that is loaded into the device's process, anew if that was replaced. */
+class NodeSession implements Session {
+  readonly #device: NodeDevice;
+  readonly #name: string;
+  readonly #model: WireModel;
+  #loaded: { readonly client: InferenceClient; readonly number: number } | undefined;
+  #disposed = false;
+
+  constructor(device: NodeDevice, name: string, model: WireModel) {
+    this.#device = device;
+    this.#name = name;
+    this.#model = model;
+  }
+
+  async load(): Promise<void> {
+    const client = this.#device.client();
+    if (this.#loaded?.client === client) return;
+    const number = this.#device.nextSession++;
+    try {
+      await client.request({ type: 'create', session: number, model: this.#model });
+    } catch (cause) {
+      if (!(cause instanceof RequestFailure)) throw cause;
+      throw new SessionError(`${this.#name} could not be loaded on ${this.#device.kind}: ${cause.message}`, {
+        cause,
+      });
+    }
+    this.#loaded = { client, number };
+  }
+
+  async run(
+    feeds: Readonly<Record<string, AnyTensor>>,
+    { signal }: Cancellable = {},
+  ): Promise<Record<string, Tensor>> {
+    if (this.#disposed) throw new RunError(`${this.#name} was disposed. Load it again to run it.`);
+    return untilAborted(this.#run(feeds), signal);
+  }
+
+  async #run(feeds: Readonly<Record<string, AnyTensor>>): Promise<Record<string, Tensor>> {
+    await this.load();
+    const { client, number } = this.#loaded!;
+    try {
+      const outputs = await client.request({ type: 'run', session: number, feeds });
+      return Object.fromEntries(
+        Object.entries(outputs).map(([name, { dims, data }]) => [name, tensor(data as Float32Array, dims)]), // our graphs give float32
+      );
+    } catch (cause) {
+      if (!(cause instanceof RequestFailure)) throw cause;
+      throw new RunError(`${this.#name} failed on ${this.#device.kind}: ${cause.message}`, { cause });
+    }
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    const loaded = this.#loaded;
+    this.#loaded = undefined;
+    if (loaded && !loaded.client.lost)
+      await loaded.client.request({ type: 'release', session: loaded.number });
+  }
+}
+
+class NodeDevice implements Device {
+  readonly kind: DeviceKind;
+  readonly ops = cpuOps;
+  readonly dialect;
+  nextSession = 0;
+  #client: InferenceClient | undefined = new InferenceClient();
+
+  constructor(kind: DeviceKind) {
+    this.kind = kind;
+    // MultiHeadAttention is wrong on some Vulkan drivers; see docs/decisions/attention-forms.md.
+    this.dialect = { attention: kind === 'webgpu' ? 'decomposed' : 'fused' } as const;
+  }
+
+  /** The process to talk to: a new one if the last one crashed. */
+  client(): InferenceClient {
+    if (!this.#client) throw new DeviceLostError('The device was disposed. Create a new one to go on.');
+    if (this.#client.lost) this.#client = new InferenceClient();
+    return this.#client;
+  }
+
+  /** The inference process's number, for measuring its memory. */
+  get pid(): number | undefined {
+    return this.#client?.pid;
+  }
+
+  async createSession(model: Model, { signal }: Cancellable = {}): Promise<Session> {
+    signal?.throwIfAborted();
+    const session = new NodeSession(this, model.graph.name, await wireModel(model, this.kind));
+    await untilAborted(session.load(), signal);
+    return session;
+  }
+
+  async dispose(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.close();
+  }
+}
+
+/** What a device needs, for the message when it is not there. */
+const requirements: { readonly [K in DeviceKind]: string } = {
+  cpu: 'The package onnxruntime-node has no binary for this system.',
+  cuda: 'It needs Linux on x86-64, an NVIDIA driver, CUDA 12 with cuDNN 9, and onnxruntime-node installed with ONNXRUNTIME_NODE_INSTALL=cuda12.',
+  webgpu: 'It needs a GPU with a Vulkan (Linux), Metal (macOS) or Direct3D 12 (Windows) driver.',
+};
+
+/** Size of the square matrices whose product tells whether a device works, and how fast it is. */
+const probeSize = 1024;
+
+/** Seconds that a matrix product takes. @throws {DeviceUnavailableError} */
+async function probe(device: Device): Promise<number> {
+  const g = new GraphBuilder('probe');
+  const dims = [probeSize, probeSize];
+  g.output('product', g.op('MatMul', [g.input('a', 'float32', dims), g.input('b', 'float32', dims)]));
+  const ones = tensor(new Float32Array(probeSize ** 2).fill(1), dims);
+  try {
+    const session = await device.createSession(g.build());
+    await session.run({ a: ones, b: ones });
+    const start = performance.now();
+    const { product } = await session.run({ a: ones, b: ones });
+    const seconds = (performance.now() - start) / 1000;
+    await session.dispose();
+    if (product?.data.some((value) => value !== probeSize))
+      throw new RunError('A matrix product came out wrong.');
+    return seconds;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DeviceUnavailableError(
+      device.kind,
+      `The device "${device.kind}" is not available. ${requirements[device.kind]} (${reason})`,
+      { cause },
+    );
+  }
+}
+
+async function open(kind: DeviceKind): Promise<{ device: NodeDevice; seconds: number }> {
+  const device = new NodeDevice(kind);
+  try {
+    return { device, seconds: await probe(device) };
+  } catch (error) {
+    await device.dispose();
+    throw error;
+  }
+}
+
+/**
+ * A device of this machine. Graphs run in a process of their own: the caller's event loop stays free, a crash of a
+ * driver is an error, and `dispose` gives all memory back.
+ * @param kind `auto` is CUDA if it works, else WebGPU if it works and beats the CPU (a software driver does not), else the CPU
+ * @throws {DeviceUnavailableError} if it is not there, with what it needs
+ */
+export async function createDevice(kind: DeviceKind | 'auto' = 'auto'): Promise<Device> {
+  if (kind !== 'auto') {
+    if (!deviceKinds.includes(kind)) {
+      throw new InvalidArgumentError(
+        `device: "${kind}" is none. Take one of auto, ${deviceKinds.join(', ')}.`,
+      );
+    }
+    return (await open(kind)).device;
+  }
+  const cuda = await open('cuda').catch(() => undefined);
+  if (cuda) return cuda.device;
+  const [cpu, webgpu] = [await open('cpu'), await open('webgpu').catch(() => undefined)];
+  if (!webgpu) return cpu.device;
+  const [winner, loser] = webgpu.seconds < cpu.seconds ? [webgpu, cpu] : [cpu, webgpu];
+  await loser.device.dispose();
+  return winner.device;
+}

@@ -1,0 +1,68 @@
+// The inference process: loads and runs graphs with onnxruntime-node, as asked through the channel to its parent.
+// A run blocks its process and cannot be stopped, and a crash of a driver takes the process with it: hence its own.
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Reply, Request, WireModel, WireTensor } from './protocol.ts';
+
+const sessions = new Map<number, InferenceSession>();
+
+async function create({
+  bytes,
+  root,
+  externalData,
+  executionProvider,
+}: WireModel): Promise<InferenceSession> {
+  return InferenceSession.create(bytes, {
+    executionProviders: [executionProvider],
+    externalData: [...externalData],
+    logSeverityLevel: 3,
+    extra: { session: { model_external_initializers_file_folder_path: root } },
+  });
+}
+
+const wire = ({ type, dims, data }: Tensor): WireTensor => {
+  if (type !== 'float32' && type !== 'int32')
+    throw new Error(`an output is ${type}, float32 or int32 was expected`);
+  return { dtype: type, dims, data: data as Float32Array | Int32Array }; // the type says so
+};
+
+async function answer(request: Request): Promise<Record<string, WireTensor>> {
+  if (request.type === 'create') {
+    sessions.set(request.session, await create(request.model));
+    return {};
+  }
+  const session = sessions.get(request.session);
+  if (!session) throw new Error('the session is not loaded');
+  if (request.type === 'release') {
+    sessions.delete(request.session);
+    await session.release();
+    return {};
+  }
+  const feeds = Object.fromEntries(
+    Object.entries(request.feeds).map(([name, { dtype, dims, data }]) => [
+      name,
+      new Tensor(dtype, data as Float32Array, dims), // the constructor checks the array against the type
+    ]),
+  );
+  const outputs = await session.run(feeds);
+  return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, wire(value)]));
+}
+
+let queue = Promise.resolve();
+
+process.on('message', ({ id, request }: { id: number; request: Request }) => {
+  queue = queue.then(async () => {
+    const reply: Reply = await answer(request).then(
+      (outputs) => ({ id, ok: true, outputs }),
+      (error: unknown) => ({
+        id,
+        ok: false,
+        message: error instanceof Error ? error.message : String(error),
+      }),
+    );
+    process.send?.(reply);
+  });
+});
+
+// Ctrl-C reaches every process of the terminal; the parent decides what it means.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,45 @@
+// What it means to run graphs: a device makes sessions, a session runs one graph.
+import type { Model } from '@emulsion/onnx';
+import type { AnyTensor, Tensor, TensorOps } from '@emulsion/tensor';
+
+/** What graphs run on. */
+export const deviceKinds = ['cpu', 'cuda', 'webgpu'] as const;
+export type DeviceKind = (typeof deviceKinds)[number];
+
+/** How graphs are written for a device: the forms of a layer that its kernels are right and fast for. */
+export interface Dialect {
+  /** `fused` is onnxruntime's MultiHeadAttention, `decomposed` MatMul, Softmax, MatMul. */
+  readonly attention: 'fused' | 'decomposed';
+}
+
+/** A stop signal for one call. What is under way on the device runs to its end, but nobody waits for it. */
+export interface Cancellable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A graph, ready to run. */
+export interface Session {
+  /**
+   * Runs the graph. Every input of the graph is fed, every output comes back.
+   * @throws {RunError} if the device refuses or fails, {DeviceLostError} if it went away,
+   * the signal's reason if it was aborted
+   */
+  run(feeds: Readonly<Record<string, AnyTensor>>, options?: Cancellable): Promise<Record<string, Tensor>>;
+  /** Frees what the session holds on the device. A disposed session does not run again. */
+  dispose(): Promise<void>;
+}
+
+/** Something that runs graphs. */
+export interface Device {
+  readonly kind: DeviceKind;
+  readonly dialect: Dialect;
+  /** Arithmetic between runs. */
+  readonly ops: TensorOps;
+  /**
+   * Loads a graph with its weights.
+   * @throws {SessionError} if the device cannot load it
+   */
+  createSession(model: Model, options?: Cancellable): Promise<Session>;
+  /** Frees the device with all of its sessions. */
+  dispose(): Promise<void>;
+}
