@@ -1,6 +1,7 @@
 // @huggingface/tokenizers, made to agree with Hugging Face's Rust library where it does not.
 import {
   ByteFallbackDecoder,
+  ByteLevelPreTokenizer,
   type Decoder,
   LowercaseNormalizer,
   type Normalizer,
@@ -38,12 +39,21 @@ function correctNormalizer(normalizer: Normalizer): void {
   }
 }
 
+/** GPT-2's words, contractions, numbers and signs, each with the space before it. */
+const byteLevelWords =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+
+/**
+ * White space is Unicode's: JavaScript's `\s`, which the library uses, has the byte order mark too and lacks the
+ * next-line character.
+ */
 function correctPreTokenizer(preTokenizer: PreTokenizer): void {
   if (preTokenizer instanceof SequencePreTokenizer) {
     for (const part of preTokenizer.tokenizers) if (part) correctPreTokenizer(part);
   } else if (preTokenizer instanceof WhitespaceSplitPreTokenizer) {
-    // JavaScript's \s has the byte order mark and lacks the next-line character; Unicode and Rust have it the other way.
     preTokenizer.pre_tokenize_text = (text) => text.match(/\P{White_Space}+/gu) ?? [];
+  } else if (preTokenizer instanceof ByteLevelPreTokenizer) {
+    preTokenizer.pattern = byteLevelWords;
   }
 }
 
