@@ -1,1 +1,12 @@
-export {};
+export { activate } from './activations.ts';
+export { type AttentionInputs, attention } from './attention.ts';
+export { ConfigError, ConfigReader } from './config-reader.ts';
+export { type Conv2dShape, conv2d } from './conv2d.ts';
+export { type LinearShape, linear } from './linear.ts';
+export { NetworkBuilder } from './network-builder.ts';
+export { type GroupNormShape, groupNorm, layerNorm } from './norms.ts';
+export { enlargeTo, enlargeTwice } from './resize.ts';
+export { type ResnetBlockShape, resnetBlock } from './resnet-block.ts';
+export { type TimestepFeaturesOptions, timestepFeatures } from './timestep-features.ts';
+export { pixelsToTokens, tokensToPixels } from './tokens.ts';
+export { WeightError, WeightScope } from './weight-scope.ts';

@@ -70,6 +70,7 @@ export class InferenceClient {
     this.#fail(new DeviceLostError('The device was disposed. Create a new one to go on.'));
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return Promise.resolve();
     return new Promise((resolve) => {
+      this.#busy();
       this.#child.once('close', () => resolve());
       this.#child.kill('SIGKILL');
     });

@@ -1,0 +1,49 @@
+// Layer normalization (Ba et al. 2016) and group normalization (Wu and He 2018).
+import { float, type Value } from '@emulsion/onnx';
+import { tensor } from '@emulsion/tensor';
+import type { NetworkBuilder } from './network-builder.ts';
+import type { WeightScope } from './weight-scope.ts';
+
+/** Layer normalization over the last axis, which has `features` elements. */
+export function layerNorm(
+  n: NetworkBuilder,
+  x: Value,
+  w: WeightScope,
+  features: number,
+  epsilon = 1e-5,
+): Value {
+  const scale = w.value(n, 'weight', [features]);
+  const shift = w.value(n, 'bias', [features]);
+  return n.op(
+    'LayerNormalization',
+    [x, scale, shift],
+    { axis: -1, epsilon: float(epsilon) },
+    { name: w.path },
+  );
+}
+
+export interface GroupNormShape {
+  readonly channels: number;
+  readonly groups: number;
+  readonly epsilon: number;
+}
+
+/**
+ * Group normalization of `[batch, channels, …]`: a layer normalization of each group, which every execution provider
+ * has a fast kernel for, then scale and shift of each channel.
+ */
+export function groupNorm(n: NetworkBuilder, x: Value, w: WeightScope, shape: GroupNormShape): Value {
+  const { channels, groups, epsilon } = shape;
+  const grouped = n.op('Reshape', [x, n.ints(0, groups, -1)]);
+  const one = n.constant(tensor([1], [1]));
+  const normalized = n.op(
+    'LayerNormalization',
+    [grouped, one],
+    { axis: -1, epsilon: float(epsilon) },
+    { name: w.path },
+  );
+  const restored = n.op('Reshape', [normalized, n.op('Shape', [x])]);
+  const scale = w.value(n, 'weight', [channels, 1, 1]);
+  const shift = w.value(n, 'bias', [channels, 1, 1]);
+  return n.op('Add', [n.op('Mul', [restored, scale]), shift]);
+}

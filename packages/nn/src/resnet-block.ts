@@ -1,0 +1,55 @@
+// The residual block of diffusion U-Nets and autoencoders (Ho et al. 2020), diffusers' ResnetBlock2D.
+import type { Value } from '@emulsion/onnx';
+import { activate } from './activations.ts';
+import { conv2d } from './conv2d.ts';
+import { linear } from './linear.ts';
+import type { NetworkBuilder } from './network-builder.ts';
+import { groupNorm } from './norms.ts';
+import type { WeightScope } from './weight-scope.ts';
+
+export interface ResnetBlockShape {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly groups: number;
+  readonly epsilon: number;
+  readonly activation: string;
+  /** Channels of the time embedding, if there is one. */
+  readonly timeChannels?: number;
+  /** The sum is divided by this; 1 unless said otherwise. */
+  readonly outputScaleFactor?: number;
+}
+
+/**
+ * A residual block.
+ * @param x `[batch, inChannels, height, width]`
+ * @param activatedTime the time embedding after its activation, `[batch, timeChannels]`
+ * @returns `[batch, outChannels, height, width]`
+ */
+export function resnetBlock(
+  n: NetworkBuilder,
+  x: Value,
+  w: WeightScope,
+  shape: ResnetBlockShape,
+  activatedTime?: Value,
+): Value {
+  const { inChannels, outChannels, groups, epsilon, activation, timeChannels, outputScaleFactor = 1 } = shape;
+  const normalize = (h: Value, norm: string, channels: number) =>
+    activate(n, groupNorm(n, h, w.at(norm), { channels, groups, epsilon }), activation);
+  let h = normalize(x, 'norm1', inChannels);
+  h = conv2d(n, h, w.at('conv1'), { inChannels, outChannels, kernel: 3 });
+  if (activatedTime && timeChannels !== undefined) {
+    const time = linear(n, activatedTime, w.at('time_emb_proj'), {
+      inFeatures: timeChannels,
+      outFeatures: outChannels,
+    });
+    h = n.op('Add', [h, n.op('Unsqueeze', [time, n.ints(2, 3)])]);
+  }
+  h = normalize(h, 'norm2', outChannels);
+  h = conv2d(n, h, w.at('conv2'), { inChannels: outChannels, outChannels, kernel: 3 });
+  const shortcut =
+    inChannels === outChannels
+      ? x
+      : conv2d(n, x, w.at('conv_shortcut'), { inChannels, outChannels, kernel: 1 });
+  const sum = n.op('Add', [shortcut, h]);
+  return outputScaleFactor === 1 ? sum : n.op('Mul', [sum, n.scalar(1 / outputScaleFactor)]);
+}

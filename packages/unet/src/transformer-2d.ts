@@ -1,0 +1,100 @@
+// Spatial transformer (Rombach et al. 2022, appendix E.2.1): the pixels attend to each other, then to the text.
+import {
+  attention,
+  conv2d,
+  groupNorm,
+  layerNorm,
+  linear,
+  type NetworkBuilder,
+  pixelsToTokens,
+  tokensToPixels,
+  type WeightScope,
+} from '@emulsion/nn';
+import type { Value } from '@emulsion/onnx';
+
+export interface Transformer2dShape {
+  readonly channels: number;
+  readonly heads: number;
+  readonly layers: number;
+  readonly groups: number;
+  readonly crossAttentionDim: number;
+  /** Whether the projections in and out are linear layers on the pixels, or 1×1 convolutions. */
+  readonly linearProjection: boolean;
+}
+
+/** diffusers' Transformer2DModel on `x` `[batch, channels, height, width]`. */
+export function transformer2d(
+  n: NetworkBuilder,
+  x: Value,
+  encoderHiddenStates: Value,
+  w: WeightScope,
+  shape: Transformer2dShape,
+): Value {
+  const { channels, layers, groups, linearProjection } = shape;
+  const h = groupNorm(n, x, w.at('norm'), { channels, groups, epsilon: 1e-6 });
+  const square = { inFeatures: channels, outFeatures: channels };
+  const convolution = { inChannels: channels, outChannels: channels, kernel: 1 };
+  let tokens = linearProjection
+    ? linear(n, pixelsToTokens(n, h, channels), w.at('proj_in'), square)
+    : pixelsToTokens(n, conv2d(n, h, w.at('proj_in'), convolution), channels);
+  for (let i = 0; i < layers; i++) {
+    tokens = transformerBlock(n, tokens, encoderHiddenStates, w.at(`transformer_blocks.${i}`), shape);
+  }
+  const out = linearProjection
+    ? tokensToPixels(n, linear(n, tokens, w.at('proj_out'), square), x)
+    : conv2d(n, tokensToPixels(n, tokens, x), w.at('proj_out'), convolution);
+  return n.op('Add', [out, x]);
+}
+
+function transformerBlock(
+  n: NetworkBuilder,
+  x: Value,
+  encoderHiddenStates: Value,
+  w: WeightScope,
+  { channels, heads, crossAttentionDim }: Transformer2dShape,
+): Value {
+  const normalized = (h: Value, norm: string) => layerNorm(n, h, w.at(norm), channels);
+  const attend = (h: Value, context: Value, contextChannels: number, layer: string) =>
+    crossAttention(n, h, context, w.at(layer), { channels, contextChannels, heads });
+  const first = normalized(x, 'norm1');
+  let h = n.op('Add', [attend(first, first, channels, 'attn1'), x]);
+  h = n.op('Add', [attend(normalized(h, 'norm2'), encoderHiddenStates, crossAttentionDim, 'attn2'), h]);
+  return n.op('Add', [feedForward(n, normalized(h, 'norm3'), w.at('ff'), channels), h]);
+}
+
+interface CrossAttentionShape {
+  readonly channels: number;
+  readonly contextChannels: number;
+  readonly heads: number;
+}
+
+/** Attention of `x` to `context`, which is `x` itself in self-attention. */
+function crossAttention(
+  n: NetworkBuilder,
+  x: Value,
+  context: Value,
+  w: WeightScope,
+  shape: CrossAttentionShape,
+): Value {
+  const { channels, contextChannels, heads } = shape;
+  const project = (from: Value, name: string, inFeatures: number) =>
+    linear(n, from, w.at(name), { inFeatures, outFeatures: channels, bias: false });
+  const mixed = attention(n, {
+    query: project(x, 'to_q', channels),
+    key: project(context, 'to_k', contextChannels),
+    value: project(context, 'to_v', contextChannels),
+    channels,
+    heads,
+  });
+  return linear(n, mixed, w.at('to_out.0'), { inFeatures: channels, outFeatures: channels });
+}
+
+/** GEGLU (Shazeer 2020), then a linear layer. The two halves of the projection are rows of one weight. */
+function feedForward(n: NetworkBuilder, x: Value, w: WeightScope, channels: number): Value {
+  const inner = 4 * channels;
+  const projection = { inFeatures: channels, outFeatures: 2 * inner };
+  const hidden = linear(n, x, w.at('net.0.proj'), { ...projection, rows: [0, inner] });
+  const gate = linear(n, x, w.at('net.0.proj'), { ...projection, rows: [inner, 2 * inner] });
+  const gated = n.op('Mul', [hidden, n.op('Gelu', [gate])]);
+  return linear(n, gated, w.at('net.2'), { inFeatures: inner, outFeatures: channels });
+}
