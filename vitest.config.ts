@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { GoldenReporter } from './tooling/golden/src/reporter.ts';
 
 export default defineConfig({
   resolve: { conditions: ['emulsion:source'] },
@@ -10,6 +11,6 @@ export default defineConfig({
     onConsoleLog(log) {
       throw new Error(`unexpected console output in a test: ${log}`);
     },
-    reporters: ['default'],
+    reporters: ['default', new GoldenReporter()],
   },
 });

@@ -1,0 +1,56 @@
+// The tests of an area: one for each case of its index.
+import { expect, test } from 'vitest';
+import type { Area } from './areas.ts';
+import { type CaseJson, type GoldenArea, type GoldenCase, openArea } from './golden-area.ts';
+import { findUnsupported, type Traits } from './unsupported.ts';
+
+/** Compares what Emulsion gives with what was recorded; throws if they differ. */
+export type Check = () => void | Promise<void>;
+
+/** How the cases of an area are tested. */
+export interface AreaTests<Json extends CaseJson> {
+  /** What a case is about: one test for each element. */
+  traits(json: Json): readonly Traits[];
+  /** The check of one case, or `undefined` if Emulsion cannot do what the case asks for. */
+  check(
+    golden: GoldenCase<Json>,
+    area: GoldenArea<Json>,
+    traits: Traits,
+  ): Check | undefined | Promise<Check | undefined>;
+}
+
+/**
+ * Declares the tests of an area. A case without a check must stand in the list of what is unsupported, and is skipped;
+ * a case with one must not. Call it at the top of a test file, with `await`.
+ */
+export async function testArea<Json extends CaseJson>(area: Area, tests: AreaTests<Json>): Promise<void> {
+  const opened = await openArea<Json>(area);
+  test(`the ${area} data has cases, each with a name of its own`, () => {
+    const names = opened?.cases.map(({ name }) => name) ?? [`${area} is not in this folder`];
+    expect(names).not.toEqual([]);
+    expect(new Set(names).size).toBe(names.length);
+  });
+  for (const golden of opened?.cases ?? []) {
+    for (const traits of tests.traits(golden.json)) {
+      test(`${area} ${traits.kind} ${golden.name}`, async ({ task, skip }) => {
+        const meta = { area, kind: traits.kind, name: golden.name };
+        task.meta.golden = meta;
+        const check = await tests.check(golden, opened!, traits);
+        const entry = findUnsupported(area, traits);
+        if (check && entry) {
+          throw new Error(
+            `golden: this case is supported, but stands in unsupported.ts ("${entry.reason}"). Take the entry out of the list.`,
+          );
+        }
+        if (!check && !entry) {
+          throw new Error(
+            `golden: ${JSON.stringify({ area, ...traits })} is neither supported nor in the list of unsupported.ts. Support it, or add it with a reason.`,
+          );
+        }
+        if (check) return check();
+        task.meta.golden = { ...meta, unsupported: entry!.reason };
+        skip(entry!.reason);
+      });
+    }
+  }
+}
