@@ -26,7 +26,8 @@ test('combine refuses tensors of different dims and says which', () => {
   );
 });
 
-test('multiply and clamp work element by element', () => {
+test('affine, multiply and clamp work element by element', () => {
+  expect([...cpuOps.affine(values(1, -2), 3, 0.5).data]).toEqual([3.5, -5.5]);
   expect([...cpuOps.multiply(values(1, -2), values(3, 4)).data]).toEqual([3, -8]);
   expect([...cpuOps.clamp(values(-3, 0.5, 3), -1, 2).data]).toEqual([-1, 0.5, 2]);
 });

@@ -37,6 +37,13 @@ function combine(...terms: readonly [Term, ...Term[]]): Tensor {
   return tensor(sum, first.dims);
 }
 
+function affine(x: Tensor, scale: number, shift: number): Tensor {
+  return tensor(
+    x.data.map((value) => scale * value + shift),
+    x.dims,
+  );
+}
+
 function multiply(a: Tensor, b: Tensor): Tensor {
   assertSameDims('multiply', a, b);
   return tensor(
@@ -129,6 +136,7 @@ function slice(x: Tensor, start: number, end: number): Tensor {
 /** Tensor operations on the CPU. */
 export const cpuOps: TensorOps = {
   combine,
+  affine,
   multiply,
   clamp,
   dynamicThreshold,

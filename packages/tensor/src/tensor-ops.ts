@@ -11,6 +11,8 @@ export type Term = readonly [weight: number, tensor: Tensor];
 export interface TensorOps {
   /** The weighted sum of the terms: `Σ weight · tensor`. Each element is rounded to float32 once. */
   combine(...terms: readonly [Term, ...Term[]]): Tensor;
+  /** `scale · x + shift`, element by element. */
+  affine(x: Tensor, scale: number, shift: number): Tensor;
   /** The product of two tensors, element by element. */
   multiply(a: Tensor, b: Tensor): Tensor;
   /** Each element limited to `[low, high]`. */

@@ -2,7 +2,6 @@
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-const graphemes = new Intl.Segmenter('und', { granularity: 'grapheme' });
 
 /** Longer graphemes are never looked up whole. */
 const longestKey = 5;
@@ -25,6 +24,8 @@ export function precompiledCharsmap(charsmap: string): (text: string) => string 
   const trieLength = view.getUint32(0, true);
   const trie = Uint32Array.from({ length: trieLength / 4 }, (_, i) => view.getUint32(4 + 4 * i, true));
   const replacements = bytes.subarray(4 + trieLength);
+
+  const graphemes = new Intl.Segmenter('und', { granularity: 'grapheme' });
 
   const lookUp = (key: Uint8Array): string | undefined => {
     let node = offsetOf(trie[0]!);
