@@ -1,0 +1,118 @@
+// CLIP's text encoder loaded from its folder, ready to encode.
+import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
+import { WeightScope } from '@emulsion/nn';
+import type { Cancellable, Device, Session } from '@emulsion/runtime';
+import { InvalidArgumentError, ShapeError, type Tensor, tensor } from '@emulsion/tensor';
+import { type ClipTextConfig, parseClipTextConfig } from './clip-config.ts';
+import { clipTextModel } from './clip-text-model.ts';
+
+export interface TextEncoderInputs {
+  /** Token ids, `[batch, sequence]`, start and end tokens included. */
+  readonly inputIds: Tensor<'int32'>;
+  /** How many of the last layers are left out, 0 unless said otherwise. A1111 counts one more than this. */
+  readonly clipSkip?: number;
+}
+
+export interface TextEncoderOutputs {
+  /** Hidden states of the last layer that is not skipped, after the final layer norm: `[batch, sequence, hiddenSize]`. */
+  readonly lastHiddenState: Tensor;
+  /** The same before the final layer norm. */
+  readonly hiddenState: Tensor;
+  /** The last layer of all, normalized, at the end token: `[batch, hiddenSize]`. */
+  readonly pooled: Tensor;
+  /** `pooled` projected to `[batch, projectionDim]`, if the checkpoint has a projection. */
+  readonly textEmbeds?: Tensor;
+}
+
+/** A loaded text encoder. */
+export interface TextEncoder {
+  readonly config: ClipTextConfig;
+  /** Names of weights in the checkpoint that the network does not use. */
+  readonly unusedWeights: readonly string[];
+  /**
+   * Token ids to hidden states.
+   * @throws {ShapeError} if the sequence is too long, {InvalidArgumentError} if an id is not in the vocabulary or
+   * `clipSkip` not among the layers
+   */
+  encode(inputs: TextEncoderInputs, options?: Cancellable): Promise<TextEncoderOutputs>;
+  dispose(): Promise<void>;
+}
+
+export interface LoadOptions extends Cancellable {
+  readonly device: Device;
+}
+
+/**
+ * Loads the text encoder of a diffusers folder: its config.json and its weights where they lie.
+ * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of a text encoder that
+ * is supported, `SessionError` if the device cannot load it
+ */
+export async function loadTextEncoder(folder: Folder, { device, signal }: LoadOptions): Promise<TextEncoder> {
+  const config = parseClipTextConfig('text encoder', await readJson(folder, 'config.json'));
+  const weights = WeightScope.of('text encoder', await openWeights(folder));
+  const model = clipTextModel('text encoder', config, weights, device.dialect);
+  const session = await device.createSession(model, { signal });
+  return {
+    config,
+    // Old checkpoints store the positions 0, 1, 2, …
+    unusedWeights: weights.unused().filter((name) => !name.endsWith('embeddings.position_ids')),
+    encode: (inputs, options) => encode(session, config, inputs, options),
+    dispose: () => session.dispose(),
+  };
+}
+
+async function encode(
+  session: Session,
+  config: ClipTextConfig,
+  { inputIds, clipSkip = 0 }: TextEncoderInputs,
+  options?: Cancellable,
+): Promise<TextEncoderOutputs> {
+  const { layers, vocabSize, maxPositionEmbeddings } = config;
+  const [batch, sequence] = inputIds.dims;
+  if (
+    batch === undefined ||
+    sequence === undefined ||
+    inputIds.dims.length !== 2 ||
+    sequence > maxPositionEmbeddings
+  ) {
+    throw new ShapeError(
+      `text encoder: "inputIds" is [${inputIds.dims.join(', ')}], this model takes [batch, at most ${maxPositionEmbeddings}]. Shorten the prompt.`,
+    );
+  }
+  if (!Number.isInteger(clipSkip) || clipSkip < 0 || clipSkip >= layers) {
+    throw new InvalidArgumentError(
+      `text encoder: clipSkip is ${clipSkip}, this model has ${layers} layers. Give an integer from 0 to ${layers - 1}.`,
+    );
+  }
+  const stranger = inputIds.data.find((id) => id < 0 || id >= vocabSize);
+  if (stranger !== undefined) {
+    throw new InvalidArgumentError(
+      `text encoder: token id ${stranger} is not among the ${vocabSize} of this model. Use the tokenizer that belongs to it.`,
+    );
+  }
+  const outputs = await session.run(
+    {
+      input_ids: inputIds,
+      layer: tensor(Int32Array.of(layers - clipSkip), [1]),
+      end_positions: tensor(endPositions(inputIds.data, batch, sequence, config.eosTokenId), [batch]),
+    },
+    options,
+  );
+  const { text_embeds: textEmbeds } = outputs;
+  return {
+    lastHiddenState: outputs.last_hidden_state!,
+    hiddenState: outputs.hidden_state!,
+    pooled: outputs.pooled!,
+    ...(textEmbeds && { textEmbeds }),
+  };
+}
+
+/** Index of the first end token of each row in the flattened ids; of its largest id where the configuration is an old one. */
+function endPositions(ids: Int32Array, batch: number, sequence: number, eosTokenId: number): Int32Array {
+  return Int32Array.from({ length: batch }, (_, row) => {
+    const tokens = ids.subarray(row * sequence, (row + 1) * sequence);
+    const end = eosTokenId === 2 ? Math.max(...tokens) : eosTokenId;
+    // transformers takes the argmax of a comparison, which is 0 where nothing equals.
+    return row * sequence + Math.max(tokens.indexOf(end), 0);
+  });
+}

@@ -1,0 +1,145 @@
+// The autoencoder of latent diffusion (Rombach et al. 2022), diffusers' AutoencoderKL, as two graphs.
+import {
+  activate,
+  attention,
+  conv2d,
+  enlargeTwice,
+  groupNorm,
+  linear,
+  NetworkBuilder,
+  pixelsToTokens,
+  resnetBlock,
+  tokensToPixels,
+  type WeightScope,
+} from '@emulsion/nn';
+import type { Model, Value } from '@emulsion/onnx';
+import type { Dialect } from '@emulsion/runtime';
+import type { VaeConfig } from './vae-config.ts';
+
+const epsilon = 1e-6;
+
+const resnet = (
+  n: NetworkBuilder,
+  x: Value,
+  w: WeightScope,
+  config: VaeConfig,
+  inChannels: number,
+  outChannels: number,
+) =>
+  resnetBlock(n, x, w, {
+    inChannels,
+    outChannels,
+    groups: config.groups,
+    epsilon,
+    activation: config.activation,
+  });
+
+/**
+ * The encoder: `image` `[batch, inChannels, height, width]` in [-1, 1] to `moments`
+ * `[batch, 2·latentChannels, height/scale, width/scale]`, means and then logarithms of variances.
+ */
+export function vaeEncoder(name: string, config: VaeConfig, weights: WeightScope, dialect: Dialect): Model {
+  const { inChannels, latentChannels, blockOutChannels, layersPerBlock } = config;
+  const n = new NetworkBuilder(name, dialect);
+  const w = weights.at('encoder');
+  const image = n.input('image', 'float32', ['batch', inChannels, 'height', 'width']);
+  let channels = blockOutChannels[0]!;
+  let x = conv2d(n, image, w.at('conv_in'), { inChannels, outChannels: channels, kernel: 3 });
+  for (const [i, outChannels] of blockOutChannels.entries()) {
+    for (let layer = 0; layer < layersPerBlock; layer++) {
+      x = resnet(n, x, w.at(`down_blocks.${i}.resnets.${layer}`), config, channels, outChannels);
+      channels = outChannels;
+    }
+    if (i < blockOutChannels.length - 1) {
+      // Zeros below and to the right only, as the autoencoder was trained.
+      const halving = {
+        inChannels: channels,
+        outChannels: channels,
+        kernel: 3,
+        stride: 2,
+        padding: [0, 0, 1, 1] as const,
+      };
+      x = conv2d(n, x, w.at(`down_blocks.${i}.downsamplers.0.conv`), halving);
+    }
+  }
+  x = middle(n, x, w.at('mid_block'), config, channels);
+  x = normalized(n, x, w, config, channels);
+  const moments = 2 * latentChannels;
+  x = conv2d(n, x, w.at('conv_out'), { inChannels: channels, outChannels: moments, kernel: 3 });
+  if (config.quantConv)
+    x = conv2d(n, x, weights.at('quant_conv'), { inChannels: moments, outChannels: moments, kernel: 1 });
+  n.output('moments', x);
+  return n.build();
+}
+
+/**
+ * The decoder: `latents` `[batch, latentChannels, height, width]`, scaled and shifted back, to `image`
+ * `[batch, outChannels, height·scale, width·scale]` in about [-1, 1].
+ */
+export function vaeDecoder(name: string, config: VaeConfig, weights: WeightScope, dialect: Dialect): Model {
+  const { outChannels, latentChannels, blockOutChannels, layersPerBlock } = config;
+  const n = new NetworkBuilder(name, dialect);
+  const w = weights.at('decoder');
+  let x = n.input('latents', 'float32', ['batch', latentChannels, 'height', 'width']);
+  const square = { inChannels: latentChannels, outChannels: latentChannels, kernel: 1 };
+  if (config.postQuantConv) x = conv2d(n, x, weights.at('post_quant_conv'), square);
+  let channels = blockOutChannels.at(-1)!;
+  x = conv2d(n, x, w.at('conv_in'), { inChannels: latentChannels, outChannels: channels, kernel: 3 });
+  x = middle(n, x, w.at('mid_block'), config, channels);
+  for (const [i, blockChannels] of blockOutChannels.toReversed().entries()) {
+    for (let layer = 0; layer <= layersPerBlock; layer++) {
+      x = resnet(n, x, w.at(`up_blocks.${i}.resnets.${layer}`), config, channels, blockChannels);
+      channels = blockChannels;
+    }
+    if (i < blockOutChannels.length - 1) {
+      const same = { inChannels: channels, outChannels: channels, kernel: 3 };
+      x = conv2d(n, enlargeTwice(n, x), w.at(`up_blocks.${i}.upsamplers.0.conv`), same);
+    }
+  }
+  x = normalized(n, x, w, config, channels);
+  n.output('image', conv2d(n, x, w.at('conv_out'), { inChannels: channels, outChannels, kernel: 3 }));
+  return n.build();
+}
+
+const normalized = (
+  n: NetworkBuilder,
+  x: Value,
+  w: WeightScope,
+  { groups, activation }: VaeConfig,
+  channels: number,
+) => activate(n, groupNorm(n, x, w.at('conv_norm_out'), { channels, groups, epsilon }), activation);
+
+function middle(n: NetworkBuilder, input: Value, w: WeightScope, config: VaeConfig, channels: number): Value {
+  let x = resnet(n, input, w.at('resnets.0'), config, channels, channels);
+  if (config.midBlockAttention) x = pixelAttention(n, x, w.at('attentions.0'), config, channels);
+  return resnet(n, x, w.at('resnets.1'), config, channels, channels);
+}
+
+/** Names of the projections: today's, and those that checkpoints of 2022 have. */
+const projections = {
+  to_q: 'query',
+  to_k: 'key',
+  to_v: 'value',
+  'to_out.0': 'proj_attn',
+} as const;
+
+/** Self-attention of the pixels in one head. */
+function pixelAttention(
+  n: NetworkBuilder,
+  x: Value,
+  w: WeightScope,
+  { groups }: VaeConfig,
+  channels: number,
+): Value {
+  const tokens = pixelsToTokens(
+    n,
+    groupNorm(n, x, w.at('group_norm'), { channels, groups, epsilon }),
+    channels,
+  );
+  const square = { inFeatures: channels, outFeatures: channels };
+  const project = (from: Value, name: keyof typeof projections) =>
+    linear(n, from, w.at(w.has(`${name}.weight`) ? name : projections[name]), square);
+  const [query, key, value] = [project(tokens, 'to_q'), project(tokens, 'to_k'), project(tokens, 'to_v')];
+  const mixed = attention(n, { query, key, value, channels, heads: 1 });
+  return n.op('Add', [tokensToPixels(n, project(mixed, 'to_out.0'), x), x]);
+}

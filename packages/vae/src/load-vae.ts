@@ -1,0 +1,140 @@
+// An AutoencoderKL loaded from its folder, ready to encode and decode.
+import { type Folder, openWeights, readJson, type Weights } from '@emulsion/checkpoints';
+import { WeightScope } from '@emulsion/nn';
+import type { Model } from '@emulsion/onnx';
+import type { Cancellable, Device, Dialect, Session } from '@emulsion/runtime';
+import { ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
+import { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
+import { parseVaeConfig, type VaeConfig } from './vae-config.ts';
+
+/** The distribution of a picture's latents: independent normal ones. */
+export interface LatentDistribution {
+  /** `[batch, latentChannels, height/scale, width/scale]` */
+  readonly mean: Tensor;
+  /** Logarithms of the variances, limited to [-30, 20]; same shape. */
+  readonly logvar: Tensor;
+}
+
+/** A loaded autoencoder. Latents are the decoder's own here, not yet scaled: see `toLatents` and `fromLatents`. */
+export interface Vae {
+  readonly config: VaeConfig;
+  /**
+   * A picture to the distribution of its latents.
+   * @param image `[batch, inChannels, height, width]` in [-1, 1]
+   * @throws {ShapeError} if height or width are no multiples of `config.scale`
+   */
+  encode(image: Tensor, options?: Cancellable): Promise<LatentDistribution>;
+  /**
+   * Latents to a picture.
+   * @param latents `[batch, latentChannels, height, width]`
+   * @returns `[batch, outChannels, height·scale, width·scale]`, about in [-1, 1]
+   */
+  decode(latents: Tensor, options?: Cancellable): Promise<Tensor>;
+  /** The encoder's latents as diffusion takes them: `(z − shiftFactor) · scalingFactor`. */
+  toLatents(z: Tensor): Tensor;
+  /** What diffusion gives as the decoder takes it: `latents / scalingFactor + shiftFactor`. */
+  fromLatents(latents: Tensor): Tensor;
+  dispose(): Promise<void>;
+}
+
+export interface LoadOptions extends Cancellable {
+  readonly device: Device;
+}
+
+type Writer = (name: string, config: VaeConfig, weights: WeightScope, dialect: Dialect) => Model;
+
+/** One half of the autoencoder, loaded when it is first needed. */
+class Half {
+  readonly #create: () => Promise<Session>;
+  #session: Promise<Session> | undefined;
+
+  constructor(device: Device, model: Model) {
+    this.#create = () => device.createSession(model);
+  }
+
+  async run(feeds: Readonly<Record<string, Tensor>>, options?: Cancellable): Promise<Record<string, Tensor>> {
+    this.#session ??= this.#create();
+    // A load that failed is tried anew by the next call.
+    this.#session.catch(() => {
+      this.#session = undefined;
+    });
+    return (await this.#session).run(feeds, options);
+  }
+
+  async dispose(): Promise<void> {
+    const session = await this.#session?.catch(() => undefined);
+    await session?.dispose();
+  }
+}
+
+/**
+ * Opens the autoencoder of a diffusers folder. Its configuration and weights are checked now; encoder and decoder are
+ * loaded when they are first used.
+ * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of an AutoencoderKL
+ * that is supported
+ */
+export async function loadVae(folder: Folder, { device, signal }: LoadOptions): Promise<Vae> {
+  const config = parseVaeConfig('vae', await readJson(folder, 'config.json'));
+  const weights: Weights = await openWeights(folder);
+  signal?.throwIfAborted();
+  const half = (name: string, write: Writer) =>
+    new Half(device, write(name, config, WeightScope.of('vae', weights), device.dialect));
+  const [encoder, decoder] = [half('vae encoder', vaeEncoder), half('vae decoder', vaeDecoder)];
+  const { scalingFactor, shiftFactor } = config;
+  return {
+    config,
+    async encode(image, options) {
+      assertPicture(image, config);
+      const { moments } = await encoder.run({ image }, options);
+      return split(moments!, config.latentChannels);
+    },
+    async decode(latents, options) {
+      assertLatents(latents, config);
+      const { image } = await decoder.run({ latents }, options);
+      return image!;
+    },
+    toLatents: (z) => device.ops.affine(z, scalingFactor, -shiftFactor * scalingFactor),
+    fromLatents: (latents) => device.ops.affine(latents, 1 / scalingFactor, shiftFactor),
+    async dispose() {
+      await Promise.all([encoder.dispose(), decoder.dispose()]);
+    },
+  };
+}
+
+function split(moments: Tensor, channels: number): LatentDistribution {
+  const [batch = 1, , ...space] = moments.dims;
+  const length = channels * sizeOf(space);
+  const part = (which: 0 | 1) => {
+    const data = new Float32Array(batch * length);
+    for (let i = 0; i < batch; i++) {
+      const start = (2 * i + which) * length;
+      data.set(moments.data.subarray(start, start + length), i * length);
+    }
+    return data;
+  };
+  const dims = [batch, channels, ...space];
+  const logvar = part(1).map((value) => Math.min(Math.max(value, -30), 20));
+  return { mean: tensor(part(0), dims), logvar: tensor(logvar, dims) };
+}
+
+function assertPicture({ dims }: Tensor, { inChannels, scale }: VaeConfig): void {
+  const [, channels, height = 0, width = 0] = dims;
+  if (
+    dims.length === 4 &&
+    channels === inChannels &&
+    height % scale === 0 &&
+    width % scale === 0 &&
+    height * width > 0
+  )
+    return;
+  throw new ShapeError(
+    `vae: the picture is [${dims.join(', ')}], this model takes [batch, ${inChannels}, height, width] with height and width multiples of ${scale}. Resize or crop it.`,
+  );
+}
+
+function assertLatents({ dims }: Tensor, { latentChannels }: VaeConfig): void {
+  if (dims.length === 4 && dims[1] === latentChannels) return;
+  throw new ShapeError(
+    `vae: the latents are [${dims.join(', ')}], this model takes [batch, ${latentChannels}, height, width]. Use the U-Net that belongs to it.`,
+  );
+}
