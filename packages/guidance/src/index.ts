@@ -1,1 +1,6 @@
-export {};
+export {
+  type ClassifierFreeGuidanceOptions,
+  classifierFreeGuidance,
+  type Guided,
+} from './classifier-free-guidance.ts';
+export type { Denoiser, Evaluation } from './denoiser.ts';
