@@ -1,5 +1,5 @@
 // A model as diffusers saves it: `model_index.json` names the pipeline's class and its components, each in a folder.
-import { InvalidFileError } from './errors.ts';
+import { InvalidFileError, MissingFileError } from './errors.ts';
 import { type Folder, readJson } from './folder.ts';
 
 /** A part of a pipeline: the class that reads its folder, and the Python library that the class is from. */
@@ -25,6 +25,9 @@ export interface DiffusersFolder {
  */
 export async function openDiffusersFolder(folder: Folder): Promise<DiffusersFolder> {
   const path = 'model_index.json';
+  if (!(await folder.has(path))) {
+    throw new MissingFileError(folder, path, 'Give the folder of a model in diffusers layout.');
+  }
   const json = await readJson(folder, path);
   if (typeof json !== 'object' || !json || !('_class_name' in json) || typeof json._class_name !== 'string') {
     throw new InvalidFileError(folder, path, 'it has no "_class_name" with the name of a pipeline');

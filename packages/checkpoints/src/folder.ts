@@ -30,14 +30,27 @@ export interface Folder {
 }
 
 /**
- * A JSON file's value, not yet checked.
+ * A JSON file's value, not yet checked. `Infinity` and `NaN`, which Python writes where JSON has no number, are read
+ * as infinities and null.
  * @throws {MissingFileError} @throws {InvalidFileError} if it is not JSON
  */
 export async function readJson(folder: Folder, path: string): Promise<unknown> {
   const bytes = await folder.read(path);
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    try {
+      return JSON.parse(text);
+    } catch {
+      return JSON.parse(withoutPythonNumbers(text));
+    }
   } catch (cause) {
     throw new InvalidFileError(folder, path, 'it is not JSON', { cause });
   }
+}
+
+/** JSON has no word for infinity, but a number that is too large is read as it. */
+function withoutPythonNumbers(text: string): string {
+  return text.replaceAll(/"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g, (token) =>
+    token === 'Infinity' ? '1e999' : token === 'NaN' ? 'null' : token,
+  );
 }

@@ -93,13 +93,17 @@ async function openShards(folder: Folder, index: string): Promise<Weights> {
   return weights;
 }
 
+/** Text that names no file of the folder itself. */
+const notFileName = /^\.{0,2}$|[/\\\0]/;
+
 /** The shard of each tensor. */
 function parseIndex(folder: Folder, path: string, json: unknown): Map<string, string> {
   const map: unknown = typeof json === 'object' && json && 'weight_map' in json ? json.weight_map : undefined;
-  if (typeof map !== 'object' || !map) throw new InvalidFileError(folder, path, 'it has no "weight_map"');
+  if (typeof map !== 'object' || !map || Array.isArray(map))
+    throw new InvalidFileError(folder, path, 'it has no "weight_map"');
   const shardOf = new Map<string, string>();
   for (const [name, shard] of Object.entries(map)) {
-    if (typeof shard !== 'string' || shard.includes('/')) {
+    if (typeof shard !== 'string' || notFileName.test(shard)) {
       throw new InvalidFileError(folder, path, `"weight_map" gives no file name for "${name}"`);
     }
     shardOf.set(name, shard);

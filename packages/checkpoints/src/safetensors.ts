@@ -36,6 +36,9 @@ const otherDataTypes = /^(F4|F6_E[23]M[23]|F8_\w+|C64)$/;
 const lengthBytes = 8;
 const maxHeaderLength = 100_000_000;
 
+/** How the small files begin that a clone without Git LFS has in place of large ones. */
+const lfsPointer = 'version https://git-lfs';
+
 /**
  * The weights of a safetensors file. Only its header is read.
  * @throws {MissingFileError} @throws {InvalidFileError} if it breaks a rule of the format or is cut short
@@ -54,6 +57,9 @@ export async function readSafetensorsHeader(folder: Folder, path: string): Promi
   const lengthField = await folder.read(path, { offset: 0, length: lengthBytes });
   const headerLength = view(lengthField).getBigUint64(0, true);
   if (headerLength > maxHeaderLength) {
+    if (size < 1000 && new TextDecoder().decode(await folder.read(path)).startsWith(lfsPointer)) {
+      throw invalid('it is a pointer of Git LFS, not the file itself');
+    }
     throw invalid(
       `its first 8 bytes announce a header of ${headerLength} bytes, more than the ${maxHeaderLength} that are allowed: this is not a safetensors file`,
     );
