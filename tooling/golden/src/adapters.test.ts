@@ -8,5 +8,5 @@ interface AdapterCase extends CaseJson {
 
 await testArea<AdapterCase>('adapters', {
   traits: ({ kind, family }) => [{ kind, family }],
-  check: () => undefined,
+  check: () => 'adapters are not there yet',
 });

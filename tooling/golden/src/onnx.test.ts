@@ -8,5 +8,5 @@ interface OnnxCase extends CaseJson {
 
 await testArea<OnnxCase>('onnx', {
   traits: ({ kind, family }) => [{ kind, family }],
-  check: () => undefined,
+  check: () => 'ready-made ONNX folders are not read yet',
 });

@@ -11,12 +11,12 @@ export type Check = () => void | Promise<void>;
 export interface AreaTests<Json extends CaseJson> {
   /** What a case is about: one test for each element. */
   traits(json: Json): readonly Traits[];
-  /** The check of one case, or `undefined` if Emulsion cannot do what the case asks for. */
+  /** The check of one case, or, if Emulsion cannot do what the case asks for, what it lacks. */
   check(
     golden: GoldenCase<Json>,
     area: GoldenArea<Json>,
     traits: Traits,
-  ): Check | undefined | Promise<Check | undefined>;
+  ): Check | string | Promise<Check | string>;
 }
 
 /**
@@ -37,19 +37,19 @@ export async function testArea<Json extends CaseJson>(area: Area, tests: AreaTes
         task.meta.golden = meta;
         const check = await tests.check(golden, opened!, traits);
         const entry = findUnsupported(area, traits);
-        if (check && entry) {
+        if (typeof check !== 'string') {
+          if (!entry) return check();
           throw new Error(
             `golden: this case is supported, but stands in unsupported.ts ("${entry.reason}"). Take the entry out of the list.`,
           );
         }
-        if (!check && !entry) {
+        if (!entry) {
           throw new Error(
-            `golden: ${JSON.stringify({ area, ...traits })} is neither supported nor in the list of unsupported.ts. Support it, or add it with a reason.`,
+            `golden: ${JSON.stringify({ area, ...traits })} is not supported (${check}), nor in the list of unsupported.ts. Support it, or add it with a reason.`,
           );
         }
-        if (check) return check();
-        task.meta.golden = { ...meta, unsupported: entry!.reason };
-        skip(entry!.reason);
+        task.meta.golden = { ...meta, unsupported: entry.reason };
+        skip(entry.reason);
       });
     }
   }
