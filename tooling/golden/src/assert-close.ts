@@ -27,6 +27,11 @@ export function assertClose(
   if (String(actual.dims) !== String(expected.dims)) {
     throw new Error(`${name}: dims are [${actual.dims.join(', ')}] instead of [${expected.dims.join(', ')}]`);
   }
+  // An infinite value has no tolerance: what is not equal to it is off.
+  const allowed = (b: number | bigint) => {
+    const tolerance = atol + rtol * Math.abs(Number(b));
+    return Number.isFinite(tolerance) ? tolerance : 0;
+  };
   let off = 0;
   let worst = -1;
   let worstExcess = 0;
@@ -34,23 +39,27 @@ export function assertClose(
     const a = actual.data[i]!;
     const b = expected.data[i]!;
     if (Object.is(a, b) || a === b) continue;
-    const difference = Math.abs(Number(a) - Number(b));
-    const excess = difference - (atol + rtol * Math.abs(Number(b)));
-    // Differences from NaN and infinity are not finite, and never within a tolerance.
-    if (Number.isFinite(difference) && excess <= 0 && typeof a === typeof b) continue;
+    const excess = distance(a, b) - allowed(b);
+    if (excess <= 0) continue;
     off++;
-    const rank = Number.isFinite(excess) ? excess : Number.POSITIVE_INFINITY;
-    if (worst < 0 || rank > worstExcess) {
+    if (worst < 0 || excess > worstExcess) {
       worst = i;
-      worstExcess = rank;
+      worstExcess = excess;
     }
   }
   if (worst < 0) return;
   const a = actual.data[worst]!;
   const b = expected.data[worst]!;
   throw new Error(
-    `${name}: ${off} of ${expected.data.length} elements are off; at [${position(worst, expected.dims)}] it is ${a} instead of ${b}, a difference of ${Math.abs(Number(a) - Number(b)).toPrecision(3)} where ${(atol + rtol * Math.abs(Number(b))).toPrecision(3)} is allowed`,
+    `${name}: ${off} of ${expected.data.length} elements are off; at [${position(worst, expected.dims)}] it is ${a} instead of ${b}, a difference of ${distance(a, b).toPrecision(3)} where ${allowed(b).toPrecision(3)} is allowed`,
   );
+}
+
+/** How far two different numbers are apart: infinitely, if one of them is NaN or infinite. */
+function distance(a: number | bigint, b: number | bigint): number {
+  if (typeof a === 'bigint' && typeof b === 'bigint') return Math.abs(Number(a - b));
+  const difference = Math.abs(Number(a) - Number(b));
+  return Number.isFinite(difference) ? difference : Number.POSITIVE_INFINITY;
 }
 
 /** The indices of the element with a flat index. */

@@ -67,8 +67,12 @@ export const unsupported: readonly Unsupported[] = [
 ];
 
 /** The first entry that names a case with these traits. */
-export function findUnsupported(area: Area, traits: Traits): Unsupported | undefined {
-  return unsupported.find(
+export function findUnsupported(
+  area: Area,
+  traits: Traits,
+  list: readonly Unsupported[] = unsupported,
+): Unsupported | undefined {
+  return list.find(
     (entry) =>
       entry.area === area &&
       (['kind', 'family', 'pipeline', 'scheduler'] as const).every(
