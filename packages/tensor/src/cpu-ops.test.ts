@@ -46,6 +46,12 @@ test('matchStandardDeviation gives each sample the deviation of its reference', 
   expect([...cpuOps.matchStandardDeviation(x, reference).data]).toEqual([2, 6, 2.5, 7.5]);
 });
 
+test('slice takes a part of any axis', () => {
+  const x = tensor([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [2, 3, 2]);
+  expect(cpuOps.slice(x, 1, 3, 1)).toEqual(tensor([3, 4, 5, 6, 9, 10, 11, 12], [2, 2, 2]));
+  expect(cpuOps.slice(x, 0, 1, 2)).toEqual(tensor([1, 3, 5, 7, 9, 11], [2, 3, 1]));
+});
+
 test('slice undoes concat', () => {
   const a = tensor([1, 2, 3, 4], [2, 2]);
   const b = tensor([5, 6], [1, 2]);

@@ -127,10 +127,17 @@ function concat(tensors: readonly Tensor[]): Tensor {
   return tensor(joined, [batch, ...sampleDims]);
 }
 
-function slice(x: Tensor, start: number, end: number): Tensor {
-  const [, ...sampleDims] = x.dims;
-  const length = sizeOf(sampleDims);
-  return tensor(x.data.slice(start * length, end * length), [end - start, ...sampleDims]);
+function slice(x: Tensor, start: number, end: number, axis = 0): Tensor {
+  const dims = x.dims.map((dim, i) => (i === axis ? end - start : dim));
+  const outer = sizeOf(x.dims.slice(0, axis));
+  const inner = sizeOf(x.dims.slice(axis + 1));
+  const [taken, stride] = [(end - start) * inner, x.dims[axis]! * inner];
+  const part = new Float32Array(outer * taken);
+  for (let i = 0; i < outer; i++) {
+    const from = i * stride + start * inner;
+    part.set(x.data.subarray(from, from + taken), i * taken);
+  }
+  return tensor(part, dims);
 }
 
 /** Tensor operations on the CPU. */

@@ -26,6 +26,6 @@ export interface TensorOps {
   matchStandardDeviation(x: Tensor, reference: Tensor): Tensor;
   /** Tensors joined along the batch. */
   concat(tensors: readonly Tensor[]): Tensor;
-  /** The samples `start` (included) to `end` (excluded) of the batch. */
-  slice(x: Tensor, start: number, end: number): Tensor;
+  /** The part from `start` (included) to `end` (excluded) of an axis, the batch if not given. */
+  slice(x: Tensor, start: number, end: number, axis?: number): Tensor;
 }

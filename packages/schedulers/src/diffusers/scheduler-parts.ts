@@ -1,0 +1,28 @@
+// What each class of scheduler supplies; createScheduler makes the rest of it.
+import type { Tensor } from '@emulsion/tensor';
+import type { NoiseSchedule } from '../noise-schedule.ts';
+import type { Parameterization } from '../parameterization.ts';
+import type { Noise } from '../sampler.ts';
+import type { Plan, PlanOptions, Question, SampleOptions, SamplerSetting } from '../scheduler.ts';
+import type { ConfigReader } from './config-reader.ts';
+
+/** The options of `sample`, checked, with what can be left out filled in. */
+export type SampleRequest = SampleOptions & { beginIndex: number; noise: Noise };
+
+export interface SchedulerParts {
+  readonly noiseSchedule?: NoiseSchedule;
+  readonly parameterization: Parameterization;
+  /** The options that `plan` takes. */
+  readonly planOptions: readonly (keyof PlanOptions)[];
+  /** The options that `sample` takes besides those of every class. */
+  readonly sampleOptions?: readonly SamplerSetting[];
+  /** Entries of the plan's timesteps a step, 1 if not given: `beginIndex` is a multiple of it. */
+  readonly evaluationsPerStep?: number;
+  plan(options: PlanOptions): Plan;
+  sample(request: SampleRequest): Generator<Question, Tensor, Tensor>;
+  /** The noise level of a training timestep, in the unit of the plan's sigmas. */
+  sigmaAt(timestep: number): number;
+}
+
+/** Reads the config of one class. */
+export type SchedulerClass = (config: ConfigReader) => SchedulerParts;

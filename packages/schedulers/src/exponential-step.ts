@@ -1,0 +1,75 @@
+// One step of the DPM-Solvers: the exact solution of the linear part, and the weights of the derivatives of the rest.
+import { halfLogSnr, type NoiseLevel } from './noise-level.ts';
+
+/** How the second derivative's place is taken in a step of order 2: both are of that order. */
+export const dpmSolverTypes = ['midpoint', 'heun'] as const;
+export type DpmSolverType = (typeof dpmSolverTypes)[number];
+
+/** Weights of a step: of the sample, of the answers' value and derivatives (scaled by h), and of added noise. */
+export interface ExponentialStep {
+  readonly sample: number;
+  readonly value: number;
+  readonly slope: { readonly [S in DpmSolverType]: number };
+  readonly curvature: number;
+  readonly noise: number;
+}
+
+/** Makes the weights of a step between two noise levels. */
+export type ExponentialIntegrator = (from: NoiseLevel, to: NoiseLevel) => ExponentialStep;
+
+/** h, the step in λ; infinite if `to` is free of noise. */
+function stepSize(from: NoiseLevel, to: NoiseLevel): number {
+  return halfLogSnr(to) - halfLogSnr(from);
+}
+
+/** For answers that are `denoised`: DPM-Solver++ (Lu et al. 2022b, eq. 8 and appendix A). */
+export const dataIntegrator: ExponentialIntegrator = (from, to) => {
+  const h = stepSize(from, to);
+  const decay = Math.expm1(-h);
+  return {
+    sample: to.sigma / from.sigma,
+    value: -to.alpha * decay,
+    slope: { midpoint: -0.5 * to.alpha * decay, heun: to.alpha * (decay / h + 1) },
+    curvature: -to.alpha * ((decay + h) / h ** 2 - 0.5),
+    noise: 0,
+  };
+};
+
+/** For answers that are the noise: DPM-Solver (Lu et al. 2022a, eq. 3.4 and appendix B). */
+export const noiseIntegrator: ExponentialIntegrator = (from, to) => {
+  const h = stepSize(from, to);
+  const growth = Math.expm1(h);
+  return {
+    sample: to.alpha / from.alpha,
+    value: -to.sigma * growth,
+    slope: { midpoint: -0.5 * to.sigma * growth, heun: -to.sigma * (growth / h - 1) },
+    curvature: -to.sigma * ((growth - h) / h ** 2 - 0.5),
+    noise: 0,
+  };
+};
+
+/** For answers that are `denoised`, with the noise of the reverse-time diffusion: SDE-DPM-Solver++. */
+export const stochasticDataIntegrator: ExponentialIntegrator = (from, to) => {
+  const h = stepSize(from, to);
+  const decay = Math.expm1(-2 * h);
+  return {
+    sample: (to.sigma / from.sigma) * Math.exp(-h),
+    value: -to.alpha * decay,
+    slope: { midpoint: -0.5 * to.alpha * decay, heun: to.alpha * (decay / (2 * h) + 1) },
+    curvature: -to.alpha * ((decay + 2 * h) / (2 * h) ** 2 - 0.5),
+    noise: to.sigma * Math.sqrt(-decay),
+  };
+};
+
+/** For answers that are the noise, with the noise of the reverse-time diffusion: SDE-DPM-Solver. */
+export const stochasticNoiseIntegrator: ExponentialIntegrator = (from, to) => {
+  const h = stepSize(from, to);
+  const growth = Math.expm1(h);
+  return {
+    sample: to.alpha / from.alpha,
+    value: -2 * to.sigma * growth,
+    slope: { midpoint: -to.sigma * growth, heun: -2 * to.sigma * (growth / h - 1) },
+    curvature: -2 * to.sigma * ((growth - h) / h ** 2 - 0.5),
+    noise: to.sigma * Math.sqrt(Math.expm1(2 * h)),
+  };
+};
