@@ -64,3 +64,13 @@ test('slices, gathers, splits and reductions', () => {
   expect(g.op('ReduceMean', [x, g.ints(2, 3)], { keepdims: 0 }).type?.shape).toEqual(['batch', 4]);
   expect(g.op('Unsqueeze', [g.op('Squeeze', [g.scalar(1), g.ints()]), g.ints(0)]).type?.shape).toEqual([1]);
 });
+
+test('arithmetic on sizes drops what changes nothing', () => {
+  const { g, x } = build();
+  const batch = g.op('Shape', [x], { end: 1 });
+  const zero = g.op('Mul', [batch, g.ints(0)]);
+  const shape = g.op('Add', [zero, g.ints(3, 5)]);
+  expect(g.op('Reshape', [weights(g, 'w', 5, 3), shape]).type?.shape).toEqual([3, 5]);
+  expect(g.op('Div', [batch, g.ints(1)]).type?.elements).toEqual(['batch']);
+  expect(g.op('Sub', [batch, g.ints(2)]).type?.elements).toEqual(['(batch-2)']);
+});

@@ -84,10 +84,19 @@ const arithmetic =
       const y = b[b.length === 1 ? 0 : i];
       if (x === undefined || y === undefined) return undefined;
       if (typeof x === 'number' && typeof y === 'number') return compute(x, y);
-      return `(${x}${sign}${y})`;
+      return simplify(x, sign, y);
     });
     return [typed(result.dataType, result.shape, elements)];
   };
+
+/** An expression of sizes, without the terms and factors that change nothing. */
+function simplify(x: string | number, sign: string, y: string | number): Dim {
+  if (sign === '*' && (x === 0 || y === 0)) return 0;
+  const neutral = sign === '+' || sign === '-' ? 0 : 1;
+  if (y === neutral) return x;
+  if (x === neutral && (sign === '+' || sign === '*')) return y;
+  return `(${x}${sign}${y})`;
+}
 
 const comparison: Rule = (inputs, attributes) => {
   const [result] = elementwise(inputs, attributes);
@@ -120,7 +129,11 @@ const gemm: Rule = ([a, b, c], attributes) => {
   if (!a?.shape || !b?.shape) return [a && typed(a.dataType)];
   const [rows, inner] = intOf(attributes, 'transA', 0) ? [a.shape[1], a.shape[0]] : a.shape;
   const [other, columns] = intOf(attributes, 'transB', 0) ? [b.shape[1], b.shape[0]] : b.shape;
-  if (a.shape.length !== 2 || b.shape.length !== 2 || (typeof inner === 'number' && inner !== other)) {
+  if (
+    a.shape.length !== 2 ||
+    b.shape.length !== 2 ||
+    (typeof inner === 'number' && typeof other === 'number' && inner !== other)
+  ) {
     fail(`Gemm of ${show(a.shape)} and ${show(b.shape)}: ${inner} columns meet ${other} rows`);
   }
   if (c?.shape) broadcast([rows, columns], c.shape);

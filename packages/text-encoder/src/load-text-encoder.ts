@@ -40,6 +40,8 @@ export interface TextEncoder {
 
 export interface LoadOptions extends Cancellable {
   readonly device: Device;
+  /** A copy of the weights by the word in its file name, for instance `fp16`; see `openWeights`. */
+  readonly variant?: string | undefined;
 }
 
 /**
@@ -47,9 +49,15 @@ export interface LoadOptions extends Cancellable {
  * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of a text encoder that
  * is supported, `SessionError` if the device cannot load it
  */
-export async function loadTextEncoder(folder: Folder, { device, signal }: LoadOptions): Promise<TextEncoder> {
+export async function loadTextEncoder(
+  folder: Folder,
+  { device, signal, variant }: LoadOptions,
+): Promise<TextEncoder> {
   const config = parseClipTextConfig('text encoder', await readJson(folder, 'config.json'));
-  const weights = WeightScope.of('text encoder', await openWeights(folder));
+  const weights = WeightScope.of(
+    'text encoder',
+    await openWeights(folder, { ...(variant !== undefined && { variant }) }),
+  );
   const model = clipTextModel('text encoder', config, weights, device.dialect);
   const session = await device.createSession(model, { signal });
   return {

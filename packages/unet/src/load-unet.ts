@@ -31,6 +31,8 @@ export interface Unet {
 
 export interface LoadOptions extends Cancellable {
   readonly device: Device;
+  /** A copy of the weights by the word in its file name, for instance `fp16`; see `openWeights`. */
+  readonly variant?: string | undefined;
 }
 
 /**
@@ -38,9 +40,12 @@ export interface LoadOptions extends Cancellable {
  * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of a U-Net that is
  * supported, `SessionError` if the device cannot load it
  */
-export async function loadUnet(folder: Folder, { device, signal }: LoadOptions): Promise<Unet> {
+export async function loadUnet(folder: Folder, { device, signal, variant }: LoadOptions): Promise<Unet> {
   const config = parseUnetConfig('unet', await readJson(folder, 'config.json'));
-  const weights = WeightScope.of('unet', await openWeights(folder));
+  const weights = WeightScope.of(
+    'unet',
+    await openWeights(folder, { ...(variant !== undefined && { variant }) }),
+  );
   const model = unet2dCondition('unet', config, weights, device.dialect);
   const session = await device.createSession(model, { signal });
   return {

@@ -39,6 +39,8 @@ export interface Vae {
 
 export interface LoadOptions extends Cancellable {
   readonly device: Device;
+  /** A copy of the weights by the word in its file name, for instance `fp16`; see `openWeights`. */
+  readonly variant?: string | undefined;
 }
 
 type Writer = (name: string, config: VaeConfig, weights: WeightScope, dialect: Dialect) => Model;
@@ -73,9 +75,9 @@ class Half {
  * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of an AutoencoderKL
  * that is supported
  */
-export async function loadVae(folder: Folder, { device, signal }: LoadOptions): Promise<Vae> {
+export async function loadVae(folder: Folder, { device, signal, variant }: LoadOptions): Promise<Vae> {
   const config = parseVaeConfig('vae', await readJson(folder, 'config.json'));
-  const weights: Weights = await openWeights(folder);
+  const weights: Weights = await openWeights(folder, { ...(variant !== undefined && { variant }) });
   signal?.throwIfAborted();
   const half = (name: string, write: Writer) =>
     new Half(device, write(name, config, WeightScope.of('vae', weights), device.dialect));

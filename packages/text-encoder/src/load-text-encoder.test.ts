@@ -1,0 +1,84 @@
+/// <reference types="node" />
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { memoryFolder } from '@emulsion/checkpoints';
+import type { Device } from '@emulsion/runtime';
+import { createDevice, openFolder } from '@emulsion/runtime-node';
+import { tensor } from '@emulsion/tensor';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseClipTextConfig } from './clip-config.ts';
+import { loadTextEncoder, type TextEncoder } from './load-text-encoder.ts';
+
+const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1/text_encoder', import.meta.url));
+let device: Device;
+let encoder: TextEncoder;
+beforeAll(async () => {
+  device = await createDevice('cpu');
+  encoder = await loadTextEncoder(await openFolder(path), { device });
+});
+afterAll(() => device.dispose());
+
+const ids = (...tokens: number[]) => tensor(Int32Array.from(tokens), [1, tokens.length]);
+
+test('a token does not see the ones after it, so a prefix encodes alike', async () => {
+  const short = await encoder.encode({ inputIds: ids(638, 320, 639) });
+  const long = await encoder.encode({ inputIds: ids(638, 320, 639, 5, 6, 7) });
+  expect(long.lastHiddenState.dims).toEqual([1, 6, 32]);
+  const difference = short.lastHiddenState.data.map((value, i) =>
+    Math.abs(value - long.lastHiddenState.data[i]!),
+  );
+  expect(Math.max(...difference)).toBeLessThan(1e-5);
+  expect(
+    Math.max(...short.pooled.data.map((value, i) => Math.abs(value - long.pooled.data[i]!))),
+  ).toBeLessThan(1e-5);
+});
+
+test('clip skip takes an earlier layer, and leaves the pooled text alone', async () => {
+  const inputIds = ids(638, 320, 639);
+  const [none, one] = [await encoder.encode({ inputIds }), await encoder.encode({ inputIds, clipSkip: 1 })];
+  expect(one.lastHiddenState).not.toEqual(none.lastHiddenState);
+  expect(one.pooled).toEqual(none.pooled);
+});
+
+test('the prefix that older checkpoints have makes no difference', async () => {
+  const weights = await readFile(`${path}/model.safetensors`);
+  const length = Number(weights.readBigUInt64LE());
+  const header = weights.toString('utf8', 8, 8 + length);
+  const has = header.includes('"text_model.');
+  const other = has
+    ? header.replaceAll('"text_model.', '"')
+    : header.replaceAll(/"(?=embeddings|encoder|final_layer_norm)/g, '"text_model.');
+  expect(other).not.toBe(header);
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(Buffer.byteLength(other)));
+  const folder = memoryFolder({
+    'config.json': await readFile(`${path}/config.json`, 'utf8'),
+    'model.safetensors': new Uint8Array(
+      Buffer.concat([size, Buffer.from(other), weights.subarray(8 + length)]),
+    ),
+  });
+  const renamed = await loadTextEncoder(folder, { device });
+  const inputIds = ids(638, 320, 639);
+  expect(await renamed.encode({ inputIds })).toEqual(await encoder.encode({ inputIds }));
+  await renamed.dispose();
+});
+
+test('what it cannot encode is refused with what it takes', async () => {
+  await expect(encoder.encode({ inputIds: ids(...Array.from({ length: 78 }, () => 1)) })).rejects.toThrow(
+    'text encoder: "inputIds" is [1, 78], this model takes [batch, at most 77]. Shorten the prompt.',
+  );
+  await expect(encoder.encode({ inputIds: ids(640) })).rejects.toThrow(
+    'text encoder: token id 640 is not among the 640 of this model. Use the tokenizer that belongs to it.',
+  );
+  await expect(encoder.encode({ inputIds: ids(1), clipSkip: 3 })).rejects.toThrow(
+    'text encoder: clipSkip is 3, this model has 3 layers. Give an integer from 0 to 2.',
+  );
+});
+
+test('a whole CLIP model has the configuration inside of its own', () => {
+  const inner = { hidden_size: 32, num_attention_heads: 4, eos_token_id: 9 };
+  expect(parseClipTextConfig('text encoder', { text_config: inner }).eosTokenId).toBe(9);
+  expect(() => parseClipTextConfig('text encoder', { ...inner, num_attention_heads: 5 })).toThrow(
+    '32 channels do not divide into as many.',
+  );
+});

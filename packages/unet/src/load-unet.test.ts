@@ -1,0 +1,92 @@
+/// <reference types="node" />
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { type Folder, memoryFolder } from '@emulsion/checkpoints';
+import type { Device } from '@emulsion/runtime';
+import { createDevice, openFolder } from '@emulsion/runtime-node';
+import { zeros } from '@emulsion/tensor';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadUnet } from './load-unet.ts';
+import { parseUnetConfig } from './unet-config.ts';
+
+const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1/unet', import.meta.url));
+let device: Device;
+let config: Record<string, unknown>;
+let weights: Uint8Array;
+beforeAll(async () => {
+  device = await createDevice('cpu');
+  config = JSON.parse(await readFile(`${path}/config.json`, 'utf8'));
+  weights = new Uint8Array(await readFile(`${path}/diffusion_pytorch_model.safetensors`));
+});
+afterAll(() => device.dispose());
+
+/** The folder with a changed configuration. */
+const folderWith = (changes: Record<string, unknown>): Folder =>
+  memoryFolder({
+    'config.json': JSON.stringify({ ...config, ...changes }),
+    'diffusion_pytorch_model.safetensors': weights,
+  });
+
+test('weights in memory give the same output as weights in a file', async () => {
+  const inputs = {
+    sample: zeros([1, 4, 8, 8]),
+    timestep: 500,
+    encoderHiddenStates: zeros([1, 77, 32]),
+  };
+  const outputs = [];
+  for (const folder of [await openFolder(path), folderWith({})]) {
+    const unet = await loadUnet(folder, { device });
+    expect(unet.unusedWeights).toEqual([]);
+    outputs.push(await unet.predict(inputs));
+    await unet.dispose();
+  }
+  expect(outputs[0]!.data.some((value) => value !== 0)).toBe(true);
+  expect(outputs[1]).toEqual(outputs[0]);
+});
+
+test('inputs of the wrong shape are refused with the shape that is wanted', async () => {
+  const unet = await loadUnet(await openFolder(path), { device });
+  const right = { sample: zeros([2, 4, 8, 8]), timestep: 500, encoderHiddenStates: zeros([2, 77, 32]) };
+  await expect(unet.predict({ ...right, encoderHiddenStates: zeros([2, 77, 768]) })).rejects.toThrow(
+    'unet: "encoderHiddenStates" is [2, 77, 768], this model takes [2, any, 32]. Use the text encoder and the latents that belong to it.',
+  );
+  await expect(unet.predict({ ...right, sample: zeros([2, 9, 8, 8]) })).rejects.toThrow(
+    'unet: "sample" is [2, 9, 8, 8], this model takes [any, 4, any, any].',
+  );
+  await expect(unet.predict({ ...right, timestep: [1, 2, 3] })).rejects.toThrow(
+    'unet: 3 timesteps came for 2 samples. Give one for all or one for each.',
+  );
+  await unet.dispose();
+});
+
+test('a configuration that does not belong to the weights is refused with the weight that tells', async () => {
+  await expect(loadUnet(folderWith({ cross_attention_dim: 64 }), { device })).rejects.toThrow(
+    /^unet: "down_blocks\.0\.attentions\.0\.transformer_blocks\.0\.attn2\.to_k\.weight" is \[16, 32\], its config\.json asks for \[16, 64\]/,
+  );
+  await expect(loadUnet(folderWith({ layers_per_block: 3 }), { device })).rejects.toThrow(
+    /^unet: the checkpoint has no weight "down_blocks\.0\.resnets\.2/,
+  );
+});
+
+test('what is not supported is refused by name', () => {
+  const parse = (changes: Record<string, unknown>) => () =>
+    parseUnetConfig('unet', { ...config, ...changes });
+  expect(parse({ class_embed_type: 'timestep' })).toThrow(
+    'unet: "class_embed_type" in its config.json is "timestep"; null is supported.',
+  );
+  expect(parse({ down_block_types: ['CrossAttnDownBlock2D', 'AttnDownBlock2D'] })).toThrow(
+    'DownBlock2D, CrossAttnDownBlock2D are supported.',
+  );
+  expect(parse({ down_block_types: ['DownBlock2D'] })).toThrow('one type for each of 2 blocks is wanted.');
+  expect(parse({ block_out_channels: 'wide' })).toThrow(
+    'unet: "block_out_channels" in its config.json is "wide"; a list of numbers is wanted.',
+  );
+  expect(parse({ attention_head_dim: 5 })).toThrow('16 channels do not divide into 5 heads.');
+});
+
+test('a loading that is aborted rejects with the reason', async () => {
+  const reason = new Error('enough');
+  await expect(loadUnet(await openFolder(path), { device, signal: AbortSignal.abort(reason) })).rejects.toBe(
+    reason,
+  );
+});

@@ -1,0 +1,84 @@
+/// <reference types="node" />
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { memoryFolder } from '@emulsion/checkpoints';
+import type { Device } from '@emulsion/runtime';
+import { createDevice, openFolder } from '@emulsion/runtime-node';
+import { createRng, type Tensor, zeros } from '@emulsion/tensor';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadVae } from './load-vae.ts';
+import { parseVaeConfig } from './vae-config.ts';
+
+const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1/vae', import.meta.url));
+let device: Device;
+let config: Record<string, unknown>;
+beforeAll(async () => {
+  device = await createDevice('cpu');
+  config = JSON.parse(await readFile(`${path}/config.json`, 'utf8'));
+});
+afterAll(() => device.dispose());
+
+const worst = (a: Tensor, b: Tensor) =>
+  a.data.reduce((max, value, i) => Math.max(max, Math.abs(value - b.data[i]!)), 0);
+
+test('scaling latents and scaling them back is the identity, shift included', async () => {
+  const weights = new Uint8Array(await readFile(`${path}/diffusion_pytorch_model.safetensors`));
+  const shifted = JSON.stringify({ ...config, scaling_factor: 0.5, shift_factor: 0.25 });
+  const vae = await loadVae(
+    memoryFolder({ 'config.json': shifted, 'diffusion_pytorch_model.safetensors': weights }),
+    { device },
+  );
+  const z = createRng({ kind: 'torch-cpu', seed: 0 }).normal([1, 4, 2, 2]);
+  expect(vae.toLatents(z).data[0]).toBeCloseTo((z.data[0]! - 0.25) * 0.5, 6);
+  expect(worst(vae.fromLatents(vae.toLatents(z)), z)).toBeLessThan(1e-6);
+  await vae.dispose();
+});
+
+test('a checkpoint of 2022 with its old names decodes to the same picture', async () => {
+  const weights = await readFile(`${path}/diffusion_pytorch_model.safetensors`);
+  const length = Number(weights.readBigUInt64LE());
+  const renamed = { to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' };
+  let header = weights.toString('utf8', 8, 8 + length);
+  for (const [today, then] of Object.entries(renamed))
+    header = header.replaceAll(`attentions.0.${today}.`, `attentions.0.${then}.`);
+  expect(header).toContain('proj_attn');
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(Buffer.byteLength(header)));
+  const old = new Uint8Array(Buffer.concat([size, Buffer.from(header), weights.subarray(8 + length)]));
+  const z = createRng({ kind: 'torch-cpu', seed: 1 }).normal([1, 4, 4, 4]);
+  const pictures = [];
+  for (const folder of [
+    await openFolder(path),
+    memoryFolder({ 'config.json': JSON.stringify(config), 'diffusion_pytorch_model.safetensors': old }),
+  ]) {
+    const vae = await loadVae(folder, { device });
+    pictures.push(await vae.decode(z));
+    await vae.dispose();
+  }
+  expect(pictures[1]).toEqual(pictures[0]);
+  expect(pictures[0]!.dims).toEqual([1, 3, 32, 32]);
+});
+
+test('pictures and latents that it cannot take are refused with what it takes', async () => {
+  const vae = await loadVae(await openFolder(path), { device });
+  await expect(vae.encode(zeros([1, 3, 60, 64]))).rejects.toThrow(
+    'vae: the picture is [1, 3, 60, 64], this model takes [batch, 3, height, width] with height and width multiples of 8. Resize or crop it.',
+  );
+  await expect(vae.decode(zeros([1, 16, 8, 8]))).rejects.toThrow(
+    'vae: the latents are [1, 16, 8, 8], this model takes [batch, 4, height, width]. Use the U-Net that belongs to it.',
+  );
+  await vae.dispose();
+});
+
+test('what is not supported is refused by name', () => {
+  const parse = (changes: Record<string, unknown>) => () => parseVaeConfig('vae', { ...config, ...changes });
+  expect(parse({ down_block_types: ['DownEncoderBlock2D', 'AttnDownEncoderBlock2D'] })).toThrow(
+    'DownEncoderBlock2D is supported.',
+  );
+  expect(parse({ up_block_types: ['UpDecoderBlock2D'] })).toThrow(
+    'it has not as many blocks as "block_out_channels".',
+  );
+  expect(parse({ latents_mean: [0, 0, 0, 0] })).toThrow(
+    '"latents_mean" in its config.json is [0,0,0,0]; null is supported.',
+  );
+});
