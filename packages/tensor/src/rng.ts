@@ -1,17 +1,29 @@
 // Random numbers that equal those of other programs: the public door to the generators.
 import { InvalidArgumentError } from './errors.ts';
+import { NumpyGenerator } from './numpy-generator.ts';
+import { NumpyRandomState } from './numpy-random-state.ts';
 import { type DrawDType, drawDtypes, type RandomSource } from './random-source.ts';
 import { sizeOf, type Tensor, tensor } from './tensor.ts';
 import { TorchCpuRng } from './torch-cpu-rng.ts';
+import { TorchCudaRng } from './torch-cuda-rng.ts';
 
-/** Generators whose numbers can be had. */
-export const rngKinds = ['torch-cpu'] as const;
+/**
+ * Generators whose numbers can be had:
+ * - `torch-cpu`: PyTorch's on the CPU, bit for bit (float64 normals to the last digit or two)
+ * - `torch-cuda`: PyTorch's on a GPU, normals to about 3e-7, as A1111's "NV" source
+ * - `numpy`: NumPy's `RandomState`
+ * - `numpy-pcg64`: NumPy's `default_rng`
+ */
+export const rngKinds = ['torch-cpu', 'torch-cuda', 'numpy', 'numpy-pcg64'] as const;
 export type RngKind = (typeof rngKinds)[number];
 
 export interface RngOptions {
   /** The generator to equal. */
   kind: RngKind;
-  /** An integer, 0 included; a bigint where a number is not exact. Each kind says which it takes. */
+  /**
+   * An integer, 0 included; a bigint where a number is not exact. Torch takes negative ones too (as two's complement)
+   * and 64 bits, of which its CPU uses the low 32; `numpy` takes 32 bits, `numpy-pcg64` 128.
+   */
   seed: number | bigint;
 }
 
@@ -27,24 +39,35 @@ export interface Rng {
    * themselves, not only their last digits
    */
   normal<D extends DrawDType = 'float32'>(dims: readonly number[], dtype?: D): Drawn<D>;
-  /** Uniform draws from [0, 1), as torch's `rand`. */
+  /**
+   * Uniform draws from [0, 1), as torch's `rand`. NumPy's are made in float64: rounding one to another type can give 1.
+   */
   uniform<D extends DrawDType = 'float32'>(dims: readonly number[], dtype?: D): Drawn<D>;
   /**
    * Integers from [low, high), as torch's `randint`.
    * @throws {InvalidArgumentError} unless low and high are 64-bit integers and low < high
    */
   integers(low: number | bigint, high: number | bigint, dims: readonly number[]): Tensor<'int64'>;
-  /** The integers 0 to size - 1 in random order, `[size]`, as torch's `randperm`. */
+  /**
+   * The integers 0 to size - 1 in random order, `[size]`, as torch's `randperm`.
+   * @throws {InvalidArgumentError} if the kind is `torch-cuda`
+   */
   permutation(size: number): Tensor<'int64'>;
 }
 
 const sources: { readonly [K in RngKind]: (seed: bigint) => RandomSource } = {
   'torch-cpu': (seed) => new TorchCpuRng(seed),
+  'torch-cuda': (seed) => new TorchCudaRng(seed),
+  numpy: (seed) => new NumpyRandomState(seed),
+  'numpy-pcg64': (seed) => new NumpyGenerator(seed),
 };
 
 /** The seeds that each kind takes, as the original does; both ends included. */
 const seedRanges: { readonly [K in RngKind]: readonly [lowest: bigint, highest: bigint] } = {
   'torch-cpu': [-(2n ** 63n), 2n ** 64n - 1n],
+  'torch-cuda': [-(2n ** 63n), 2n ** 64n - 1n],
+  numpy: [0n, 2n ** 32n - 1n],
+  'numpy-pcg64': [0n, 2n ** 128n - 1n],
 };
 
 function toInteger(name: string, value: number | bigint): bigint {

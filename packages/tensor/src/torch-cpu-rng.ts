@@ -1,4 +1,5 @@
 // torch's CPU generator: MT19937, Box and Muller's (1958) normals, and how torch spends the words on each kind of draw.
+import { cosFloat32, logFloat32, sinFloat32 } from './cephes-float32.ts';
 import { Mt19937 } from './mt19937.ts';
 import { type DrawDType, type RandomSource, roundTo } from './random-source.ts';
 
@@ -88,26 +89,58 @@ export class TorchCpuRng implements RandomSource {
   #fillNormalBlocks(values: Float64Array, dtype: DrawDType): void {
     // float32 and float64 draw the uniforms of the tail before they are drawn anew; the narrow types never draw them.
     const drawnAhead = dtype === 'float32' || dtype === 'float64';
+    const arithmetic = blockArithmetic[dtype];
     const wholeBlocks = values.length - (values.length % blockLength);
     this.#fillUniform(drawnAhead ? values : values.subarray(0, wholeBlocks), dtype);
     for (let start = 0; start < wholeBlocks; start += blockLength) {
-      transformBlock(values.subarray(start, start + blockLength));
+      transformBlock(values.subarray(start, start + blockLength), arithmetic);
     }
     if (wholeBlocks < values.length) {
       const last = values.subarray(values.length - blockLength);
       this.#fillUniform(last, dtype);
-      transformBlock(last);
+      transformBlock(last, arithmetic);
     }
   }
 }
 
 /** Turns 16 uniforms into 16 normals in place: uniforms j and j + 8 give the pair j, j + 8. */
-function transformBlock(block: Float64Array): void {
+function transformBlock(block: Float64Array, { log, sin, cos, round }: BlockArithmetic): void {
   const half = blockLength / 2;
+  const fullTurn = round(2 * Math.PI);
   for (let j = 0; j < half; j++) {
-    const radius = Math.sqrt(-2 * Math.log(1 - block[j]!));
-    const angle = 2 * Math.PI * block[j + half]!;
-    block[j] = radius * Math.cos(angle);
-    block[j + half] = radius * Math.sin(angle);
+    const radius = round(Math.sqrt(round(-2 * log(1 - block[j]!))));
+    const angle = round(fullTurn * block[j + half]!);
+    block[j] = round(radius * cos(angle));
+    block[j + half] = round(radius * sin(angle));
   }
 }
+
+interface BlockArithmetic {
+  log(x: number): number;
+  sin(x: number): number;
+  cos(x: number): number;
+  round(x: number): number;
+}
+
+const float64: BlockArithmetic = { log: Math.log, sin: Math.sin, cos: Math.cos, round: (x) => x };
+/** torch's vectorized code, for float32 alone. */
+const vectorFloat32: BlockArithmetic = {
+  log: logFloat32,
+  sin: sinFloat32,
+  cos: cosFloat32,
+  round: Math.fround,
+};
+/** The C library's functions, whose results are the nearest float32 with rare exceptions. */
+const scalarFloat32: BlockArithmetic = {
+  log: (x) => Math.fround(Math.log(x)),
+  sin: (x) => Math.fround(Math.sin(x)),
+  cos: (x) => Math.fround(Math.cos(x)),
+  round: Math.fround,
+};
+
+const blockArithmetic: { readonly [D in DrawDType]: BlockArithmetic } = {
+  float32: vectorFloat32,
+  float64,
+  float16: scalarFloat32,
+  bfloat16: scalarFloat32,
+};
