@@ -1,4 +1,4 @@
-import { createRng, type DrawDType, type Rng, rngKinds, sizeOf } from '@emulsion/tensor';
+import { createRng, type DrawDType, philox4x32, type Rng, sizeOf, type Words4 } from '@emulsion/tensor';
 import { assertClose, type Numbers, type Tolerance } from './assert-close.ts';
 import type { CaseJson, GoldenCase } from './golden-area.ts';
 import { testArea } from './test-area.ts';
@@ -16,24 +16,41 @@ interface Draw {
 interface RngCase extends CaseJson, Draw {
   readonly seed: string;
   readonly ops?: readonly Draw[];
+  /** Known answers of Philox. */
+  readonly vectors?: readonly { counter: Words4; key: [number, number]; out: Words4 }[];
+  /** Numbers that someone published, and how many digits they gave. */
+  readonly values?: readonly number[];
+  readonly atol?: number;
 }
 
 await testArea<RngCase>('rng', {
   traits: ({ op }) => [{ kind: op }],
   check(golden, { index }) {
     const { op, seed, ops } = golden.json;
-    const kind = op.startsWith('philox') ? 'torch-cuda' : 'torch-cpu';
-    const supported = rngKinds.find((known) => known === kind);
-    if (!supported) return `there is no generator "${kind}"`;
-    if (op === 'philox4x32_10' || op === 'philox_randn_published') return `there is no ${op}`;
+    if (op === 'philox4x32_10') return () => checkWords(golden.json.vectors!);
+    if (op === 'philox_randn_published') return () => checkPublished(golden.json);
+    const kind = op === 'philox_sequence' ? 'torch-cuda' : 'torch-cpu';
     // The index gives an absolute tolerance for each operation.
     const tolerances = index.tolerance as Readonly<Record<string, number>>;
     return async () => {
-      const rng = createRng({ kind: supported, seed: BigInt(seed) });
+      const rng = createRng({ kind, seed: BigInt(seed) });
       for (const draw of ops ?? [golden.json]) await checkDraw(golden, rng, draw, tolerances);
     };
   },
 });
+
+function checkWords(vectors: NonNullable<RngCase['vectors']>): void {
+  for (const { counter, key, out } of vectors) {
+    assertClose('words', list(philox4x32(counter, key)), list(out), { atol: 0, rtol: 0 });
+  }
+}
+
+function checkPublished({ id, seed, shape, values, atol }: RngCase): void {
+  const drawn = createRng({ kind: 'torch-cuda', seed: BigInt(seed) }).normal(shape!);
+  assertClose(id, drawn, { dims: shape!, data: values! }, { atol: atol!, rtol: 0 });
+}
+
+const list = (data: readonly number[]): Numbers => ({ dims: [data.length], data });
 
 async function checkDraw(
   golden: GoldenCase<RngCase>,

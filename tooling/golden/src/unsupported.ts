@@ -18,13 +18,6 @@ export interface Unsupported extends Partial<Traits> {
 
 /** Kinds of cases that are not supported yet. */
 export const unsupported: readonly Unsupported[] = [
-  { area: 'rng', kind: 'philox_sequence', reason: "CUDA's generator comes with the other random numbers" },
-  {
-    area: 'rng',
-    kind: 'philox_randn_published',
-    reason: "CUDA's generator comes with the other random numbers",
-  },
-  { area: 'rng', kind: 'philox4x32_10', reason: "CUDA's generator comes with the other random numbers" },
   { area: 'models', kind: 'unet', family: 'consistency', reason: 'U-Nets without text come later' },
   { area: 'models', kind: 'unet', family: 'ddpm', reason: 'U-Nets without text come later' },
   { area: 'models', kind: 'unet', family: 'deepfloyd_if', reason: 'U-Nets on pixels come later' },
