@@ -1,1 +1,8 @@
-export {};
+export { ImageError } from './errors.ts';
+export {
+  formatGenerationParameters,
+  type GenerationParameters,
+  parseGenerationParameters,
+} from './generation-parameters.ts';
+export { decodePng, type EncodePngOptions, encodePng } from './png.ts';
+export { imageToTensor, type RgbImage, tensorToImages } from './rgb-image.ts';

@@ -1,1 +1,11 @@
-export {};
+export { type EncodePromptOptions, encodePrompts } from './encode-prompt.ts';
+export { NonFiniteError, PromptTooLongError, UnsupportedModelError } from './errors.ts';
+export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
+export { type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
+export {
+  type StableDiffusionParts,
+  type TextToImageOptions,
+  type TextToImageResult,
+  textToImage,
+} from './stable-diffusion.ts';
+export { unetDenoiser } from './unet-denoiser.ts';

@@ -1,0 +1,154 @@
+// The command line: reads it, runs the command, and turns whatever goes wrong into one sentence and an exit code.
+import { deviceKinds } from '@emulsion/runtime';
+import { EmulsionError } from '@emulsion/tensor';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { InterruptedError } from './errors.ts';
+import { type PaintOptions, paint } from './paint.ts';
+import { jsonReport, type Report, terminalReport } from './report.ts';
+
+/** How the command reports. */
+interface ReportOptions {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+const number = (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('A number is wanted.');
+  return value;
+};
+
+const integer = (text: string): number => {
+  const value = number(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('A whole number is wanted.');
+  return value;
+};
+
+const atLeast =
+  (least: number) =>
+  (text: string): number => {
+    const value = integer(text);
+    if (value < least) throw new InvalidArgumentError(`It must be at least ${least}.`);
+    return value;
+  };
+
+const seed = (text: string): bigint => {
+  try {
+    return BigInt(text);
+  } catch {
+    throw new InvalidArgumentError('A whole number is wanted.');
+  }
+};
+
+/** The program; `run` is called with the command that was asked for. */
+function program(
+  run: (
+    options: ReportOptions,
+    command: (report: Report, signal: AbortSignal) => Promise<void>,
+  ) => Promise<void>,
+): Command {
+  const root = new Command('emulsion')
+    .description('Diffusion image generation')
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(text.replace(/^error: /, 'emulsion: ')) });
+  root
+    .command('paint')
+    .description('Paint a picture from a prompt. Without --model it is the embedded one that paints.')
+    .argument('<prompt>', 'what the picture shows')
+    .option('-m, --model <folder>', 'a model in diffusers layout')
+    .option('-o, --output <file>', 'PNG to write; named after the prompt unless given')
+    .option('-n, --negative-prompt <text>', 'what the picture is led away from')
+    .option('--steps <n>', 'denoising steps (default: 20)', atLeast(1))
+    .option(
+      '--guidance-scale <x>',
+      'how closely the prompt is followed; 1 is off (default: 7.5, embedded model 3)',
+      number,
+    )
+    .option('--guidance-rescale <x>', 'against overexposure, 0 to 1', number)
+    .option('--seed <n>', 'seed of the noise; random unless given', seed)
+    .option(
+      '--scheduler <name>',
+      'sampler, for instance euler, euler_a, ddim, dpm++2m, "DPM++ 2M Karras"; the model\'s own unless given',
+    )
+    .option('--width <pixels>', "the model's own unless given", atLeast(1))
+    .option('--height <pixels>', "the model's own unless given", atLeast(1))
+    .option('--images <n>', 'number of pictures', atLeast(1))
+    .option('--clip-skip <n>', "how many of the text encoder's last layers are left out", atLeast(0))
+    .option('--eta <x>', 'amount of noise that a stochastic sampler adds', number)
+    .option('--truncate-prompt', 'cut a prompt that is longer than the model reads')
+    .addOption(
+      new Option('--device <device>', 'what to run on').choices(['auto', ...deviceKinds]).default('auto'),
+    )
+    .addOption(
+      new Option('--dtype <type>', 'which copy of the weights to read').choices(['float32', 'float16']),
+    )
+    .option('--latents <file>', 'safetensors with the noise to start from')
+    .option('--save-latents <file>', 'safetensors to write the final latents to')
+    .option('--json', 'print one JSON object a line: progress, result or error')
+    .option('--verbose', 'print where an error arose')
+    .action((prompt: string, options: PaintOptions & ReportOptions) =>
+      run(options, (report, signal) => paint(prompt, options, report, signal)),
+    );
+  return root;
+}
+
+/** Runs `command` with an abort signal that Ctrl-C and a request to end trip. */
+async function interruptible(command: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
+  const interrupt = (signal: NodeJS.Signals) => {
+    if (signal === 'SIGINT' || signal === 'SIGTERM') controller.abort(new InterruptedError(signal));
+  };
+  process.once('SIGINT', interrupt);
+  process.once('SIGTERM', interrupt);
+  try {
+    await command(controller.signal);
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+function describe(error: unknown): { name: string; message: string; exitCode: number } {
+  if (InterruptedError.is(error))
+    return { name: error.name, message: error.message, exitCode: error.exitCode };
+  if (EmulsionError.is(error)) return { name: error.name, message: error.message, exitCode: 1 };
+  const message = error instanceof Error ? error.message : String(error);
+  const name = error instanceof Error ? error.name : 'Error';
+  return { name, message: `${message} (unexpected; --verbose shows where it arose)`, exitCode: 1 };
+}
+
+/**
+ * The `emulsion` command.
+ * @param args the command line without the program's name
+ * @returns the exit code: 0, 1 for an error, 130 after Ctrl-C
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const root = program(async (options, command) => {
+    const report = options.json ? jsonReport() : terminalReport();
+    try {
+      await interruptible((signal) => command(report, signal));
+    } catch (error) {
+      const { name, message, exitCode: code } = describe(error);
+      exitCode = code;
+      report.send({ event: 'error', name, message });
+      if (options.verbose && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
+    } finally {
+      report.close();
+    }
+  });
+  try {
+    await root.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    // Help and wrong usage: commander has printed what there is to say.
+    if (error instanceof CommanderError) return error.exitCode;
+    throw error;
+  }
+  return exitCode;
+}
+
+/** Where an error arose, and its causes. */
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\nCaused by: ${stackOf(error.cause)}` : '';
+  return `${error.stack ?? error.message}${cause}`;
+}

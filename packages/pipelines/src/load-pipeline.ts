@@ -1,0 +1,155 @@
+// From a model's files to something that paints: reads what the model is made of and loads each part.
+import { type DiffusersFolder, type Folder, openDiffusersFolder, readJson } from '@emulsion/checkpoints';
+import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
+import { createScheduler } from '@emulsion/schedulers';
+import { loadTextEncoder } from '@emulsion/text-encoder';
+import { loadTokenizer, type TokenizerFiles, tokenizerFileNames } from '@emulsion/tokenizer';
+import { loadUnet } from '@emulsion/unet';
+import { loadVae } from '@emulsion/vae';
+import { createDevice, openFolder } from '#platform';
+import { UnsupportedModelError } from './errors.ts';
+import {
+  type StableDiffusionParts,
+  type TextToImageOptions,
+  type TextToImageResult,
+  textToImage,
+} from './stable-diffusion.ts';
+
+/** A part of the model is being loaded, or all are. */
+export interface LoadEvent {
+  readonly component: string;
+  /** Parts that are loaded, and parts in all. */
+  readonly loaded: number;
+  readonly total: number;
+}
+
+export interface LoadPipelineOptions extends Cancellable {
+  /** What to run on, or a device to share; `auto` unless said otherwise. */
+  readonly device?: DeviceKind | 'auto' | Device | undefined;
+  /** Which copy of the weights to read where there are several; the plain one unless said otherwise. */
+  readonly dtype?: 'float32' | 'float16' | undefined;
+  readonly onProgress?: ((event: LoadEvent) => void) | undefined;
+}
+
+/** Paints pictures; its parts can be used by themselves. */
+export interface Pipeline extends StableDiffusionParts {
+  (options: TextToImageOptions): Promise<TextToImageResult>;
+  /** What of the model's folder is not used, in sentences. */
+  readonly notes: readonly string[];
+  /** Frees the model, and the device unless it was given. */
+  dispose(): Promise<void>;
+}
+
+/** The components that the pipeline is made of, and the classes they may be of. */
+const components = {
+  tokenizer: ['CLIPTokenizer', 'CLIPTokenizerFast'],
+  text_encoder: ['CLIPTextModel'],
+  unet: ['UNet2DConditionModel'],
+  vae: ['AutoencoderKL'],
+} as const;
+/** Components that a picture can be painted without, and what it means that they are not used. */
+const leftOut: Readonly<Record<string, string>> = {
+  safety_checker: 'The safety checker is not run.',
+  image_encoder: 'The image encoder is not used.',
+};
+/** Components that need no word: the scheduler is not a network, the feature extractor serves the safety checker. */
+const silent = ['scheduler', 'feature_extractor'];
+
+/**
+ * Loads a model.
+ * @param source a folder in diffusers layout: its path, or a `Folder`
+ * @throws {UnsupportedModelError} if there is no pipeline for it, and the errors of the parts' loaders: what is
+ * missing or wrong, and what to do
+ */
+export async function loadPipeline(
+  source: string | Folder,
+  options: LoadPipelineOptions = {},
+): Promise<Pipeline> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const model = await openDiffusersFolder(typeof source === 'string' ? await openFolder(source) : source);
+  const notes = assertSupported(model);
+  const given = typeof options.device === 'object' ? options.device : undefined;
+  const device = given ?? (await createDevice(typeof options.device === 'string' ? options.device : 'auto'));
+  const loaded: { dispose(): Promise<void> }[] = [];
+  const dispose = async () => {
+    // A device of our own goes with all that was loaded on it.
+    for (const part of given ? loaded : [device]) await part.dispose();
+  };
+  try {
+    const parts = await loadParts(model.folder, device, options, (part) => loaded.push(part));
+    const unused = parts.unet.unusedWeights.length + parts.textEncoder.unusedWeights.length;
+    if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
+    return Object.assign((request: TextToImageOptions) => textToImage(parts, request), parts, {
+      notes,
+      dispose,
+    });
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+function assertSupported({ className, components: found, folder }: DiffusersFolder): string[] {
+  if (className !== 'StableDiffusionPipeline') {
+    throw new UnsupportedModelError(
+      `${folder.name}: "${className}" in model_index.json is not supported. StableDiffusionPipeline is.`,
+    );
+  }
+  for (const [name, classes] of Object.entries(components)) {
+    const component = found[name];
+    if (!component) {
+      throw new UnsupportedModelError(
+        `${folder.name}: model_index.json names no "${name}". Fetch the whole model.`,
+      );
+    }
+    if (!classes.some((known) => known === component.className)) {
+      throw new UnsupportedModelError(
+        `${folder.name}: "${component.className}" in model_index.json is not supported as "${name}". ${classes[0]} is.`,
+      );
+    }
+  }
+  return Object.keys(found)
+    .filter((name) => !(name in components) && !silent.includes(name))
+    .map((name) => leftOut[name] ?? `The component "${name}" is not used.`);
+}
+
+async function loadParts(
+  folder: Folder,
+  device: Device,
+  { dtype, signal, onProgress }: LoadPipelineOptions,
+  keep: (part: { dispose(): Promise<void> }) => void,
+): Promise<StableDiffusionParts> {
+  const options = { device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
+  const total = 3;
+  const report = (component: string, loaded: number) => onProgress?.({ component, loaded, total });
+  const kept = <Part extends { dispose(): Promise<void> }>(part: Part): Part => {
+    keep(part);
+    return part;
+  };
+  const schedulerConfig = await readSchedulerConfig(folder.subfolder('scheduler'));
+  const tokenizer = loadTokenizer(await readTokenizerFiles(folder.subfolder('tokenizer')));
+  report('text_encoder', 0);
+  const textEncoder = kept(await loadTextEncoder(folder.subfolder('text_encoder'), options));
+  report('vae', 1);
+  const vae = kept(await loadVae(folder.subfolder('vae'), options));
+  report('unet', 2);
+  const unet = kept(await loadUnet(folder.subfolder('unet'), options));
+  report('unet', total);
+  return { device, tokenizer, textEncoder, unet, vae, schedulerConfig };
+}
+
+async function readSchedulerConfig(folder: Folder): Promise<Readonly<Record<string, unknown>>> {
+  const config = await readJson(folder, 'scheduler_config.json');
+  // One that is not supported is refused now, not with the first picture.
+  createScheduler(config);
+  return config as Readonly<Record<string, unknown>>; // an object, or it would have been refused
+}
+
+async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles> {
+  const files: Record<string, string> = {};
+  for (const name of tokenizerFileNames) {
+    if (await folder.has(name)) files[name] = new TextDecoder().decode(await folder.read(name));
+  }
+  return files;
+}
