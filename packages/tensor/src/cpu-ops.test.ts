@@ -46,6 +46,18 @@ test('matchStandardDeviation gives each sample the deviation of its reference', 
   expect([...cpuOps.matchStandardDeviation(x, reference).data]).toEqual([2, 6, 2.5, 7.5]);
 });
 
+test('exp and sqrt work element by element', () => {
+  expect([...cpuOps.exp(values(0, 1)).data]).toEqual([1, Math.fround(Math.E)]);
+  expect([...cpuOps.sqrt(values(4, 2)).data]).toEqual([2, Math.fround(Math.SQRT2)]);
+});
+
+test('scaleByNorms takes the mean length of the samples', () => {
+  const x = tensor([1, 2, 3, 4], [2, 2]);
+  const numerator = tensor([3, 4, 6, 8], [2, 2]); // lengths 5 and 10
+  const denominator = tensor([3, 0, 0, 0], [2, 2]); // lengths 3 and 0
+  expect([...cpuOps.scaleByNorms(x, numerator, denominator).data]).toEqual([5, 10, 15, 20]);
+});
+
 test('slice takes a part of any axis', () => {
   const x = tensor([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [2, 3, 2]);
   expect(cpuOps.slice(x, 1, 3, 1)).toEqual(tensor([3, 4, 5, 6, 9, 10, 11, 12], [2, 2, 2]));

@@ -1,5 +1,6 @@
 // TensorOps as loops over typed arrays.
 import { ShapeError } from './errors.ts';
+import { interpolate } from './interpolate.ts';
 import { sizeOf, type Tensor, tensor } from './tensor.ts';
 import type { TensorOps, Term } from './tensor-ops.ts';
 
@@ -106,6 +107,31 @@ function matchStandardDeviation(x: Tensor, reference: Tensor): Tensor {
   });
 }
 
+function exp(x: Tensor): Tensor {
+  return tensor(x.data.map(Math.exp), x.dims);
+}
+
+function sqrt(x: Tensor): Tensor {
+  return tensor(x.data.map(Math.sqrt), x.dims);
+}
+
+/** The mean over the batch of the samples' lengths. */
+function meanNorm({ data, dims }: Tensor): number {
+  const batch = dims[0] ?? 1;
+  const length = data.length / batch;
+  let sum = 0;
+  for (let i = 0; i < batch; i++) {
+    let squares = 0;
+    for (let j = i * length; j < (i + 1) * length; j++) squares += data[j]! * data[j]!;
+    sum += Math.sqrt(squares);
+  }
+  return sum / batch;
+}
+
+function scaleByNorms(x: Tensor, numerator: Tensor, denominator: Tensor): Tensor {
+  return combine([meanNorm(numerator) / meanNorm(denominator), x]);
+}
+
 function concat(tensors: readonly Tensor[]): Tensor {
   const first = tensors[0];
   if (!first) throw new ShapeError('concat: no tensors were given. Give at least one.');
@@ -145,9 +171,13 @@ export const cpuOps: TensorOps = {
   combine,
   affine,
   multiply,
+  exp,
+  sqrt,
   clamp,
   dynamicThreshold,
   matchStandardDeviation,
+  scaleByNorms,
+  interpolate,
   concat,
   slice,
 };

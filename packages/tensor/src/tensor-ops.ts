@@ -1,4 +1,5 @@
 // The backend-agnostic tensor interface: what samplers and guidance compute with, on the CPU or without leaving a GPU.
+import type { InterpolationMode } from './interpolate.ts';
 import type { Tensor } from './tensor.ts';
 
 /** One term of a weighted sum. The weight is worked out beforehand, in float64. */
@@ -15,6 +16,10 @@ export interface TensorOps {
   affine(x: Tensor, scale: number, shift: number): Tensor;
   /** The product of two tensors, element by element. */
   multiply(a: Tensor, b: Tensor): Tensor;
+  /** e to the power of each element. */
+  exp(x: Tensor): Tensor;
+  /** The square root of each element. */
+  sqrt(x: Tensor): Tensor;
   /** Each element limited to `[low, high]`. */
   clamp(x: Tensor, low: number, high: number): Tensor;
   /**
@@ -24,6 +29,10 @@ export interface TensorOps {
   dynamicThreshold(x: Tensor, ratio: number, maxValue: number): Tensor;
   /** `x` scaled, for each sample of the batch, to the standard deviation (n - 1 in the denominator) of `reference`. */
   matchStandardDeviation(x: Tensor, reference: Tensor): Tensor;
+  /** `x` times the ratio of the lengths of two tensors, each the mean over the batch of the samples' Euclidean lengths. */
+  scaleByNorms(x: Tensor, numerator: Tensor, denominator: Tensor): Tensor;
+  /** The last two axes resized, as torch's `interpolate`. */
+  interpolate(x: Tensor, height: number, width: number, mode: InterpolationMode): Tensor;
   /** Tensors joined along the batch. */
   concat(tensors: readonly Tensor[]): Tensor;
   /** The part from `start` (included) to `end` (excluded) of an axis, the batch if not given. */
