@@ -14,7 +14,7 @@ export class PromptTooLongError extends EmulsionError {
 
   constructor(tokens: number, limit: number, unread: string) {
     super(
-      `The prompt is ${tokens} tokens long, this model reads ${limit}: from "${unread}" on it would be ignored. Shorten it, or set truncatePrompt to have it cut there.`,
+      `The prompt is ${tokens} tokens long, this model reads ${limit}: from "${unread}" on it would be ignored. Shorten it, or have it cut there with truncatePrompt (--truncate-prompt).`,
     );
     this.tokens = tokens;
     this.limit = limit;

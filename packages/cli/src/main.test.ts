@@ -1,0 +1,272 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeSafetensors } from '@emulsion/checkpoints';
+import { decodePng, parseGenerationParameters } from '@emulsion/image';
+import { createRng, tensor } from '@emulsion/tensor';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const tiny = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
+const main = new URL('./main.ts', import.meta.url).href;
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'emulsion-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Starts the command in the test's folder. */
+function start(...args: string[]): ChildProcess {
+  const program = `import { main } from ${JSON.stringify(main)}; process.exitCode = await main(process.argv.slice(1));`;
+  const flags = [
+    '--conditions=emulsion:source',
+    '--disable-warning=ExperimentalWarning',
+    '--input-type=module',
+  ];
+  return spawn(process.execPath, [...flags, '--eval', program, '--', ...args], { cwd: folder });
+}
+
+async function finish(child: ChildProcess): Promise<{ code: number; stdout: string; stderr: string }> {
+  const output = { stdout: '', stderr: '' };
+  child.stdout?.on('data', (text) => {
+    output.stdout += text;
+  });
+  child.stderr?.on('data', (text) => {
+    output.stderr += text;
+  });
+  const [code] = await once(child, 'close');
+  return { code, ...output };
+}
+
+const run = (...args: string[]) => finish(start(...args));
+
+test('it paints with the embedded model, and the PNG remembers how', async () => {
+  const { code, stdout } = await run('paint', 'a red apple', '--steps', '2', '--seed', '7');
+  expect(code).toBe(0);
+  expect(stdout.trim()).toBe(join(folder, 'a-red-apple.png'));
+  const { image, text } = decodePng(await readFile(join(folder, 'a-red-apple.png')));
+  expect([image.width, image.height]).toEqual([64, 64]);
+  expect(parseGenerationParameters(text.parameters!)).toEqual({
+    prompt: 'a red apple',
+    negativePrompt: '',
+    parameters: { Steps: '2', 'CFG scale': '3', Seed: '7', Size: '64x64', Version: 'Emulsion' },
+  });
+});
+
+test('it paints with a given model, sampler, size and number, and tells programs what happens', async () => {
+  const { code, stdout, stderr } = await run(
+    ...['paint', 'cat', '--model', tiny, '--steps', '2', '--seed', '0', '--width', '64', '--height', '96'],
+    ...[
+      '--scheduler',
+      'dpm++2m',
+      '--images',
+      '2',
+      '--output',
+      'cat.png',
+      '--save-latents',
+      'cat.safetensors',
+      '--json',
+    ],
+  );
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(
+    events.filter(({ event }) => event === 'step').map(({ step, totalSteps }) => [step, totalSteps]),
+  ).toEqual([
+    [0, 2],
+    [1, 2],
+  ]);
+  expect(events.at(-1)).toMatchObject({
+    event: 'done',
+    files: [join(folder, 'cat.png'), join(folder, 'cat-2.png')],
+    latents: join(folder, 'cat.safetensors'),
+    seed: '0',
+  });
+  const { image } = decodePng(await readFile(join(folder, 'cat-2.png')));
+  expect([image.width, image.height]).toEqual([64, 96]);
+});
+
+test('noise from a file gives the picture that its seed gives', async () => {
+  const noise = createRng({ kind: 'torch-cpu', seed: 3 }).normal([1, 4, 8, 8]);
+  await writeFile(join(folder, 'noise.safetensors'), writeSafetensors({ latents: noise }));
+  const options = ['--model', tiny, '--steps', '2', '--width', '64', '--height', '64', '--scheduler', 'ddim'];
+  await run('paint', 'cat', ...options, '--seed', '3', '--output', 'seed.png');
+  await run(
+    'paint',
+    'cat',
+    ...options,
+    '--latents',
+    'noise.safetensors',
+    '--seed',
+    '3',
+    '--output',
+    'file.png',
+  );
+  const pixels = async (name: string) => decodePng(await readFile(join(folder, name))).image;
+  expect(await pixels('file.png')).toEqual(await pixels('seed.png'));
+});
+
+/** A copy of the tiny model with something wrong in it. */
+async function damaged(name: string, damage: (path: string) => Promise<void>): Promise<string> {
+  const path = join(folder, name);
+  await cp(tiny, path, { recursive: true });
+  await damage(path);
+  return path;
+}
+
+const edit = (file: string, change: (json: Record<string, unknown>) => void) => async (path: string) => {
+  const json = JSON.parse(await readFile(join(path, file), 'utf8'));
+  change(json);
+  await writeFile(join(path, file), JSON.stringify(json));
+};
+
+const weights = 'unet/diffusion_pytorch_model.safetensors';
+
+test.each<[string, () => Promise<string[]>, RegExp]>([
+  [
+    'a missing weight file',
+    async () => ['--model', await damaged('missing', (path) => rm(join(path, weights)))],
+    /diffusion_pytorch_model\.safetensors/,
+  ],
+  [
+    'a truncated weight file',
+    async () => ['--model', await damaged('short', (path) => truncate(join(path, weights), 100_000))],
+    /diffusion_pytorch_model\.safetensors/,
+  ],
+  [
+    'a tensor of the wrong shape',
+    async () => [
+      '--model',
+      await damaged(
+        'shape',
+        edit('unet/config.json', (json) => {
+          json.cross_attention_dim = 16;
+        }),
+      ),
+    ],
+    /attn2\.to_k\.weight" is \[16, 32\], its config\.json asks for \[16, 16\]/,
+  ],
+  [
+    'an unknown pipeline',
+    async () => [
+      '--model',
+      await damaged(
+        'class',
+        edit('model_index.json', (json) => {
+          json._class_name = 'MagicPipeline';
+        }),
+      ),
+    ],
+    /"MagicPipeline" in model_index\.json is not supported\. StableDiffusionPipeline is\./,
+  ],
+  [
+    'an unknown component',
+    async () => [
+      '--model',
+      await damaged(
+        'part',
+        edit('model_index.json', (json) => {
+          json.unet = ['diffusers', 'MagicModel'];
+        }),
+      ),
+    ],
+    /"MagicModel" in model_index\.json is not supported as "unet"\. UNet2DConditionModel is\./,
+  ],
+  ['a model that is not there', async () => ['--model', join(folder, 'nowhere')], /there is no such folder/],
+  [
+    'a size that the autoencoder cannot make',
+    async () => ['--width', '65'],
+    /width is 65; this model's autoencoder makes multiples of 4\. 64 is the nearest\./,
+  ],
+  [
+    'a prompt of 10,000 words',
+    async () => ['--negative-prompt', 'word '.repeat(10_000)],
+    /The prompt is \d+ tokens long, this model reads 30: from "word.*" on it would be ignored\. Shorten it/,
+  ],
+  [
+    'no steps',
+    async () => ['--steps', '0'],
+    /option '--steps <n>' argument '0' is invalid\. It must be at least 1\./,
+  ],
+  [
+    'NaN in the latents',
+    async () => {
+      const noise = tensor(new Float32Array(4 * 16 * 16).fill(Number.NaN), [1, 4, 16, 16]);
+      await writeFile(join(folder, 'nan.safetensors'), writeSafetensors({ latents: noise }));
+      return ['--latents', 'nan.safetensors'];
+    },
+    /latents have 1024 of 1024 elements that are not finite numbers\. Give standard normal noise\./,
+  ],
+  [
+    'latents of another shape',
+    async () => {
+      await writeFile(join(folder, 'flat.safetensors'), writeSafetensors({ latents: tensor([1, 2], [2]) }));
+      return ['--latents', 'flat.safetensors'];
+    },
+    /latents are \[2\]; for this model, size and number of pictures they must be \[1, 4, 16, 16\]\./,
+  ],
+  [
+    'an output folder that does not exist',
+    async () => ['--output', join('no', 'where', 'x.png')],
+    /--output: the folder ".*where" does not exist\. Create it, or give another path\./,
+  ],
+  [
+    'an unknown sampler',
+    async () => ['--scheduler', 'eulr'],
+    /"eulr" is not known\. The nearest names are .*euler/,
+  ],
+  [
+    'a device that is not there',
+    async () => ['--device', 'cuda'],
+    /The device "cuda" is not available\. It needs/,
+  ],
+])('%s ends in one sentence and exit code 1, and writes nothing', async (_, prepare, message) => {
+  const args = await prepare();
+  const before = await readdir(folder);
+  const { code, stdout, stderr } = await run('paint', 'x', '--steps', '2', ...args);
+  expect(stderr).toMatch(message);
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+  expect(stderr).toMatch(/^emulsion: /);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(await readdir(folder)).toEqual(before);
+});
+
+test('--verbose shows where an error arose, --json gives it to programs', async () => {
+  const verbose = await run('paint', 'x', '--width', '65', '--verbose');
+  expect(verbose.stderr).toMatch(/at .*stable-diffusion\.ts/);
+  const json = await run('paint', 'x', '--width', '65', '--json');
+  expect(JSON.parse(json.stdout.trim().split('\n').at(-1)!)).toMatchObject({
+    event: 'error',
+    name: 'InvalidArgumentError',
+  });
+  expect(json.code).toBe(1);
+});
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s in the middle ends at once, with no file left behind',
+  async (signal) => {
+    const before = await readdir(folder);
+    const child = start('paint', 'x', '--steps', '900', '--output', 'never.png', '--json');
+    const done = finish(child);
+    await new Promise<void>((resolve) => {
+      child.stdout?.on('data', (text) => {
+        if (`${text}`.includes('"step"')) resolve();
+      });
+    });
+    const killed = performance.now();
+    child.kill(signal);
+    const { code, stdout } = await done;
+    expect(performance.now() - killed).toBeLessThan(5000);
+    expect(code).toBe(signal === 'SIGINT' ? 130 : 143);
+    expect(stdout.trim().split('\n').at(-1)).toBe(
+      '{"event":"error","name":"InterruptedError","message":"Interrupted. Nothing was written."}',
+    );
+    expect(await readdir(folder)).toEqual(before);
+  },
+);
