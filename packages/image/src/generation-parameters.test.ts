@@ -31,3 +31,35 @@ test('a last line with fewer than three settings belongs to the prompt', () => {
     parameters: {},
   });
 });
+
+test('a text with quoted values, dates and versions is taken apart at the right commas', () => {
+  const text =
+    'portrait, <lora:film:0.8>\nNegative prompt: blurry, (bad:1.3)\nSteps: 25, Sampler: DPM++ 2M, Schedule type: Karras, ' +
+    'CFG scale: 7, Seed: 123456789012345, Size: 512x768, Model hash: 6ce0161689, Denoising strength: 0.5, ' +
+    'Hires prompt: "sharp, \\"very\\" sharp: eyes", Lora hashes: "film: 0f1e2d, grain: 3c4b5a", Version: v1.10.1';
+  const { prompt, negativePrompt, parameters } = parseGenerationParameters(text);
+  expect({ prompt, negativePrompt }).toEqual({
+    prompt: 'portrait, <lora:film:0.8>',
+    negativePrompt: 'blurry, (bad:1.3)',
+  });
+  expect(parameters).toEqual({
+    Steps: '25',
+    Sampler: 'DPM++ 2M',
+    'Schedule type': 'Karras',
+    'CFG scale': '7',
+    Seed: '123456789012345',
+    Size: '512x768',
+    'Model hash': '6ce0161689',
+    'Denoising strength': '0.5',
+    'Hires prompt': 'sharp, "very" sharp: eyes',
+    'Lora hashes': 'film: 0f1e2d, grain: 3c4b5a',
+    Version: 'v1.10.1',
+  });
+});
+
+test('a prompt of ten thousand words is read in no time', () => {
+  const prompt = Array.from({ length: 10_000 }, (_, i) => `word${i}`).join(' ');
+  const start = performance.now();
+  expect(parseGenerationParameters(prompt).prompt).toBe(prompt);
+  expect(performance.now() - start).toBeLessThan(200);
+});

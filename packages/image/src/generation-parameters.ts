@@ -27,15 +27,16 @@ export function formatGenerationParameters({
   ].join('\n');
 }
 
-const setting = /\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/g;
+/** At the start or after a comma: a name, a colon, and a JSON text in double quotes or anything up to the next comma. */
+const setting =
+  /(?<=^|,)\s*(?<name>\w[\w /-]+):(?:\s*(?<quoted>"(?:[^"\\]|\\.)*")\s*(?=,|$)|(?<plain>[^,]*))/g;
 
-function unquote(value: string): string {
-  if (!value.startsWith('"') || !value.endsWith('"')) return value;
+function unquote(quoted: string): string {
   try {
-    const text: unknown = JSON.parse(value);
-    return typeof text === 'string' ? text : value;
+    // The pattern lets nothing but a string through.
+    return JSON.parse(quoted) as string;
   } catch {
-    return value;
+    return quoted;
   }
 }
 
@@ -45,7 +46,10 @@ const leastSettings = 3;
 /** Reads what `formatGenerationParameters` or A1111 wrote; any text is at least a prompt. */
 export function parseGenerationParameters(text: string): GenerationParameters {
   const lines = text.trim().split('\n');
-  const pairs = [...(lines.at(-1) ?? '').matchAll(setting)];
+  const pairs = [...(lines.at(-1) ?? '').matchAll(setting)].map(({ groups = {} }) => {
+    const { name = '', quoted, plain = '' } = groups;
+    return [name, quoted === undefined ? plain.trim() : unquote(quoted)] as const;
+  });
   const hasSettings = pairs.length >= leastSettings;
   const body = hasSettings ? lines.slice(0, -1) : lines;
   const start = body.findIndex((line) => line.startsWith(negativePrefix));
@@ -54,8 +58,6 @@ export function parseGenerationParameters(text: string): GenerationParameters {
   return {
     prompt: positive.join('\n').trim(),
     negativePrompt: negative.join('\n').slice(negativePrefix.length).trim(),
-    parameters: hasSettings
-      ? Object.fromEntries(pairs.map(([, key, value]) => [key!, unquote(value!.trim())]))
-      : {},
+    parameters: hasSettings ? Object.fromEntries(pairs) : {},
   };
 }

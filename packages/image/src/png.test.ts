@@ -1,8 +1,9 @@
 import { encode } from 'fast-png';
 import { zlibSync } from 'fflate';
 import { expect, test } from 'vitest';
+import { ImageError } from './errors.ts';
 import { decodePng, encodePng } from './png.ts';
-import { chunk } from './png-text.ts';
+import { encodeChunk } from './png-chunk.ts';
 import type { RgbImage } from './rgb-image.ts';
 
 const picture = (channels: 3 | 4): RgbImage => ({
@@ -39,11 +40,23 @@ test('grey, palette and 16-bit pictures come out in colour', () => {
   expect([...deep.data]).toEqual([0x12, 0xff, 0]);
 });
 
+test('grey of 1, 2 and 4 bits a sample is spread over the bytes', () => {
+  const read = (depth: 1 | 2 | 4, width: number, ...rows: number[]) => {
+    const { data } = decodePng(
+      encode({ width, height: 2, channels: 1, depth, data: Uint8Array.from(rows) }),
+    ).image;
+    return [...data].filter((_, i) => i % 3 === 0);
+  };
+  expect(read(1, 3, 0b10100000, 0b01000000)).toEqual([255, 0, 255, 0, 255, 0]);
+  expect(read(2, 2, 0b00011011, 0b11000000).slice(0, 2)).toEqual([0, 85]);
+  expect(read(4, 1, 0xf0, 0x10)).toEqual([255, 17]);
+});
+
 test('a compressed text is unpacked, and one that is damaged costs nothing but itself', () => {
   const latin1 = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
   const plain = encodePng(picture(3), { text: { parameters: 'kept' } });
   const withChunk = (type: string, ...data: Uint8Array[]) => {
-    const added = chunk(type, Uint8Array.from(data.flatMap((part) => [...part])));
+    const added = encodeChunk(type, Uint8Array.from(data.flatMap((part) => [...part])));
     return Uint8Array.from([...plain.subarray(0, 33), ...added, ...plain.subarray(33)]);
   };
   const packed = zlibSync(latin1('packed words'));
@@ -59,6 +72,31 @@ test('a compressed text is unpacked, and one that is damaged costs nothing but i
   const { text, image } = decodePng(withChunk('zTXt', latin1('Comment\0\0'), broken));
   expect(text).toEqual({ parameters: 'kept' });
   expect(image).toEqual(picture(3));
+});
+
+test('every filter survives the round trip, and gradients pack well', () => {
+  const width = 64;
+  for (const channels of [3, 4] as const) {
+    // Rows that differ from the left, from above, from both, and from nothing in the neighbourhood.
+    const data = Uint8Array.from({ length: width * 50 * channels }, (_, i) => {
+      const x = Math.floor(i / channels) % width;
+      const y = Math.floor(i / channels / width);
+      const kinds = [(i * i * 7919) >>> 3, x * 3, y * 5, x * 2 + y * 3, (x ^ y) + 7 * (i % channels)];
+      return kinds[Math.floor(y / 10)]! & 255;
+    });
+    const picture: RgbImage = { width, height: 50, channels, data };
+    expect(decodePng(encodePng(picture)).image).toEqual(picture);
+  }
+  const gradient = Uint8Array.from({ length: 256 * 256 * 3 }, (_, i) => (i / 3) % 256);
+  const packed = encodePng({ width: 256, height: 256, channels: 3, data: gradient });
+  expect(packed.length).toBeLessThan(gradient.length / 100);
+});
+
+test('bytes that do not fit the size are refused', () => {
+  expect(() => encodePng({ ...picture(3), width: 6 })).toThrow(
+    'png: 45 bytes are no picture of 6x3 with 3 channels. Give width · height · channels bytes.',
+  );
+  expect(() => encodePng({ width: 0, height: 3, channels: 3, data: new Uint8Array(0) })).toThrow(ImageError);
 });
 
 test('what is not a PNG, or a damaged one, is refused', () => {
