@@ -10,7 +10,7 @@ const longestKey = 5;
 const labelOf = (unit: number) => (unit & 0x800000ff) >>> 0;
 const offsetOf = (unit: number) => (unit >>> 10) << ((unit & 0x200) >>> 6);
 const hasLeaf = (unit: number) => (unit & 0x100) !== 0;
-const valueOf = (unit: number) => unit & 0x7fffffff;
+const positionOf = (unit: number) => unit & 0x7fffffff;
 
 /**
  * The normalization of a `precompiled_charsmap`: each grapheme, or else each of its characters, is replaced by what
@@ -37,7 +37,7 @@ export function precompiledCharsmap(charsmap: string): (text: string) => string 
       if (unit === undefined || labelOf(unit) !== byte) return undefined;
       node ^= offsetOf(unit);
       if (hasLeaf(unit)) {
-        const start = valueOf(trie[node]!);
+        const start = positionOf(trie[node]!);
         return decoder.decode(replacements.subarray(start, replacements.indexOf(0, start)));
       }
     }
