@@ -1,5 +1,4 @@
-export { type EncodePromptOptions, encodePrompts } from './encode-prompt.ts';
-export { NonFiniteError, PromptTooLongError, UnsupportedModelError } from './errors.ts';
+export { NonFiniteError, UnsupportedModelError } from './errors.ts';
 export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
 export { type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
 export {

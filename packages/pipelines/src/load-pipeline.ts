@@ -2,8 +2,7 @@
 import { type DiffusersFolder, type Folder, openDiffusersFolder, readJson } from '@emulsion/checkpoints';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
 import { createScheduler } from '@emulsion/schedulers';
-import { loadTextEncoder } from '@emulsion/text-encoder';
-import { loadTokenizer, type TokenizerFiles, tokenizerFileNames } from '@emulsion/tokenizer';
+import { loadPromptEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { createDevice, openFolder } from '#platform';
@@ -78,7 +77,7 @@ export async function loadPipeline(
   };
   try {
     const parts = await loadParts(model.folder, device, options, (part) => loaded.push(part));
-    const unused = parts.unet.unusedWeights.length + parts.textEncoder.unusedWeights.length;
+    const unused = parts.unet.unusedWeights.length + parts.promptEncoder.textEncoder.unusedWeights.length;
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
     return Object.assign((request: TextToImageOptions) => textToImage(parts, request), parts, {
       notes,
@@ -128,15 +127,14 @@ async function loadParts(
     return part;
   };
   const schedulerConfig = await readSchedulerConfig(folder.subfolder('scheduler'));
-  const tokenizer = loadTokenizer(await readTokenizerFiles(folder.subfolder('tokenizer')));
   report('text_encoder', 0);
-  const textEncoder = kept(await loadTextEncoder(folder.subfolder('text_encoder'), options));
+  const promptEncoder = kept(await loadPromptEncoder(folder, options));
   report('vae', 1);
   const vae = kept(await loadVae(folder.subfolder('vae'), options));
   report('unet', 2);
   const unet = kept(await loadUnet(folder.subfolder('unet'), options));
   report('unet', total);
-  return { device, tokenizer, textEncoder, unet, vae, schedulerConfig };
+  return { device, promptEncoder, unet, vae, schedulerConfig };
 }
 
 async function readSchedulerConfig(folder: Folder): Promise<Readonly<Record<string, unknown>>> {
@@ -144,12 +142,4 @@ async function readSchedulerConfig(folder: Folder): Promise<Readonly<Record<stri
   // One that is not supported is refused now, not with the first picture.
   createScheduler(config);
   return config as Readonly<Record<string, unknown>>; // an object, or it would have been refused
-}
-
-async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles> {
-  const files: Record<string, string> = {};
-  for (const name of tokenizerFileNames) {
-    if (await folder.has(name)) files[name] = new TextDecoder().decode(await folder.read(name));
-  }
-  return files;
 }

@@ -4,20 +4,17 @@ import { type RgbImage, tensorToImages } from '@emulsion/image';
 import type { Cancellable, Device } from '@emulsion/runtime';
 import { createScheduler, resolveScheduler, type Scheduler } from '@emulsion/schedulers';
 import { createRng, InvalidArgumentError, ShapeError, type Tensor } from '@emulsion/tensor';
-import type { TextEncoder } from '@emulsion/text-encoder';
-import type { Tokenizer } from '@emulsion/tokenizer';
+import type { PromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
 import { assertFinite } from './assert-finite.ts';
-import { encodePrompts } from './encode-prompt.ts';
 import { runSampler, type StepEvent } from './run-sampler.ts';
 import { unetDenoiser } from './unet-denoiser.ts';
 
 /** The parts that a Stable Diffusion pipeline is composed of. */
 export interface StableDiffusionParts {
   readonly device: Device;
-  readonly tokenizer: Tokenizer;
-  readonly textEncoder: TextEncoder;
+  readonly promptEncoder: PromptEncoder;
   readonly unet: Unet;
   readonly vae: Vae;
   /** The JSON of the model's scheduler_config.json. */
@@ -184,7 +181,6 @@ async function encodeConditions(
   prompts: readonly string[],
   guided: boolean,
 ) {
-  const { tokenizer, textEncoder } = parts;
   const { clipSkip, truncatePrompt, signal, numImagesPerPrompt = 1 } = options;
   const negatives = listOf(options.negativePrompt ?? '');
   if (negatives.length !== 1 && negatives.length !== prompts.length) {
@@ -195,7 +191,7 @@ async function encodeConditions(
   const repeat = <Item>(items: readonly Item[], times: number) =>
     items.flatMap((item) => Array.from({ length: times }, () => item));
   const encode = async (texts: readonly string[]) => {
-    const encoded = await encodePrompts(texts, { tokenizer, textEncoder, clipSkip, truncatePrompt, signal });
+    const encoded = await parts.promptEncoder.encode(texts, { clipSkip, truncatePrompt, signal });
     const rows = texts.map((_, row) => parts.device.ops.slice(encoded, row, row + 1));
     return parts.device.ops.concat(repeat(rows, numImagesPerPrompt));
   };

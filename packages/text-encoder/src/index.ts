@@ -7,3 +7,9 @@ export {
   type TextEncoderInputs,
   type TextEncoderOutputs,
 } from './load-text-encoder.ts';
+export {
+  type EncodePromptOptions,
+  loadPromptEncoder,
+  type PromptEncoder,
+  PromptTooLongError,
+} from './prompt-encoder.ts';
