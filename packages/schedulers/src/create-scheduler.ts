@@ -1,5 +1,6 @@
 // Makes a scheduler from the JSON of a scheduler_config.json.
 import { cpuOps, InvalidArgumentError, type Tensor } from '@emulsion/tensor';
+import { withoutVariance } from './ask-network.ts';
 import { assertSteps } from './assert-arguments.ts';
 import { ConfigReader } from './diffusers/config-reader.ts';
 import { schedulerClasses } from './diffusers/scheduler-classes.ts';
@@ -74,8 +75,12 @@ function schedulerOf(className: string, parts: SchedulerParts, unusedKeys: reado
         const scale = Math.hypot(alpha, sigma);
         return [-sigma / scale, alpha / scale];
       }),
-    denoised: ({ ops, question, modelOutput }) =>
-      parameterization.denoised(ops, modelOutput, question.state, question.sigma),
+    denoised(options) {
+      if (parts.denoised) return parts.denoised(options);
+      const { ops, question, modelOutput } = options;
+      const output = withoutVariance(ops, modelOutput, question.state);
+      return parameterization.denoised(ops, output, question.state, question.sigma);
+    },
   };
 }
 
@@ -166,8 +171,8 @@ function levelAt(
   plan: Plan | undefined,
 ): NoiseLevel {
   const { process } = parts.parameterization;
-  if (!plan) {
-    const sigma = parts.sigmaAt(timestep);
+  if (!plan || parts.noisesByTimestep) {
+    const sigma = parts.sigmaAt(timestep, plan);
     if (Number.isNaN(sigma) || sigma === undefined) {
       throw new InvalidArgumentError(
         `${className}: timestep ${timestep} is not one of the model's. Give a timestep of the training schedule, or the plan that it is from.`,

@@ -27,7 +27,7 @@ export function* ddim(options: DdimOptions): Sampler<Prediction> {
     const transition = transitions[step]!;
     const { timestep, from, to } = transition;
     const prediction: Prediction = yield { step, timestep, sigma: from.sigma / from.alpha, sample };
-    const deviation = eta * posteriorDeviation(transition);
+    const deviation = eta > 0 ? eta * posteriorDeviation(transition) : 0;
     const direction = Math.sqrt(Math.max(0, to.sigma ** 2 - deviation ** 2));
     const { denoised, noise: noisePred } = prediction;
     sample =

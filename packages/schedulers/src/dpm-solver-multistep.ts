@@ -38,21 +38,21 @@ function answerWeights(
     return [step.value + slope, -slope];
   }
   const r1 = (lambdas[2]! - lambdas[3]!) / h;
-  // D₁ = (1 + r₀/(r₀+r₁)) D₁₀ - r₀/(r₀+r₁) D₁₁ and D₂ = (D₁₀ - D₁₁)/(r₀+r₁), of D₁₀ = (m₀-m₁)/r₀, D₁₁ = (m₁-m₂)/r₁
-  const bend = (r0 * step.slope.heun + step.curvature) / (r0 + r1);
+  // D₁ = (1 + r₀/(r₀+r₁)) D₁₀ - r₀/(r₀+r₁) D₁₁ and D₂ = 2 (D₁₀ - D₁₁)/(r₀+r₁), of D₁₀ = (m₀-m₁)/r₀, D₁₁ = (m₁-m₂)/r₁
+  const bend = (r0 * step.slope.heun + 2 * step.curvature) / (r0 + r1);
   const newer = (step.slope.heun + bend) / r0;
   const older = -bend / r1;
   return [step.value + newer, older - newer, -older];
 }
 
-/** The multistep loop, for any of the integrators; adds noise if it is given some. */
+/** The multistep loop, for any of the integrators; adds noise if it is given some, of a Brownian path if `brownian`. */
 export function* multistep(
   integrator: ExponentialIntegrator,
-  options: DpmSolverMultistepOptions & Partial<StochasticOptions>,
+  options: DpmSolverMultistepOptions & Partial<StochasticOptions> & { brownian?: boolean },
 ): Sampler {
   const { ops, sigmas, timesteps, process = variancePreserving, beginIndex = 0 } = options;
   const { order = 2, solverType = 'midpoint', lowerOrderFinal = true, eulerAtFinal = false } = options;
-  const { noise, sNoise = 1 } = options;
+  const { noise, sNoise = 1, brownian = false } = options;
   const levels = sigmas.map(process);
   const count = timesteps.length;
   const few = lowerOrderFinal && count < 15;
@@ -71,7 +71,11 @@ export function* multistep(
       to,
       ...levels.slice(step + 1 - stepOrder, step + 1).reverse(),
     ]).map((weight, k): Term => [weight, answers[k]!]);
-    if (noise) answered.push([weights.noise * sNoise, noise(sample.dims)]);
+    if (noise) {
+      const interval = { from: sigmas[step]!, to: sigmas[step + 1]! };
+      const drawn = brownian ? noise(sample.dims, interval) : noise(sample.dims);
+      answered.push([weights.noise * sNoise, drawn]);
+    }
     sample = ops.combine([weights.sample, sample], ...answered);
   }
   return sample;

@@ -57,7 +57,8 @@ export const stochasticDataIntegrator: ExponentialIntegrator = (from, to) => {
     value: -to.alpha * decay,
     slope: { midpoint: -0.5 * to.alpha * decay, heun: to.alpha * (decay / (2 * h) + 1) },
     curvature: -to.alpha * ((decay + 2 * h) / (2 * h) ** 2 - 0.5),
-    noise: to.sigma * Math.sqrt(-decay),
+    // Levels that are the same but for rounding may seem to ascend.
+    noise: to.sigma * Math.sqrt(Math.max(0, -decay)),
   };
 };
 

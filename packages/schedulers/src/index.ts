@@ -1,5 +1,6 @@
 export { createScheduler } from './create-scheduler.ts';
 export { SchedulerConfigError, UnknownSchedulerError } from './errors.ts';
+export { resolveScheduler } from './resolve-scheduler.ts';
 export type {
   AddNoiseOptions,
   DenoisedOptions,
@@ -10,3 +11,4 @@ export type {
   SamplerSetting,
   Scheduler,
 } from './scheduler.ts';
+export { type SchedulerAlias, schedulerAliases, spacingAliases } from './scheduler-aliases.ts';

@@ -92,3 +92,36 @@ export function createParameterization(
       noiseFrom({ ops, predictionType, modelOutput, sample, level: process(sigma) }),
   };
 }
+
+/** What a network of Karras et al. (2022) predicts: F, of which x̂₀ is made with the data's deviation, or -F. */
+export const edmPredictionTypes = ['epsilon', 'v_prediction'] as const;
+export type EdmPredictionType = (typeof edmPredictionTypes)[number];
+
+/**
+ * The preconditioning of Karras et al. (2022), table 1: x̂₀ = c_skip x + c_out F(c_in x).
+ * @param sigmaData standard deviation of the data
+ */
+export function createEdmParameterization(
+  predictionType: EdmPredictionType,
+  sigmaData: number,
+  limit: Limit = { kind: 'none' },
+): Parameterization {
+  const denoised: Parameterization['denoised'] = (ops, modelOutput, sample, sigma) => {
+    const power = sigma ** 2 + sigmaData ** 2;
+    const sign = predictionType === 'epsilon' ? 1 : -1;
+    const out = (sign * sigma * sigmaData) / Math.sqrt(power);
+    return limitDenoised(ops, ops.combine([sigmaData ** 2 / power, sample], [out, modelOutput]), limit);
+  };
+  return {
+    process: varianceExploding,
+    inputScale: (sigma) => 1 / Math.sqrt(sigma ** 2 + sigmaData ** 2),
+    denoised,
+    noise: (ops, modelOutput, sample, sigma) =>
+      noiseOf({
+        ops,
+        denoised: denoised(ops, modelOutput, sample, sigma),
+        sample,
+        level: varianceExploding(sigma),
+      }),
+  };
+}

@@ -17,7 +17,10 @@ export interface Prediction {
   readonly noise: Tensor;
 }
 
-/** The sample at `to` if its noise is `noisePred` (Song et al. 2021, eq. 12 without added noise). */
+/**
+ * The sample at `to` if its noise is `noisePred` (Song et al. 2021, eq. 12 without added noise). From pure noise, of
+ * which x̂₀ can't be told, the noise alone is scaled.
+ */
 export function transfer(
   ops: TensorOps,
   sample: Tensor,
@@ -25,6 +28,7 @@ export function transfer(
   from: NoiseLevel,
   to: NoiseLevel,
 ): Tensor {
+  if (from.alpha === 0) return ops.combine([to.sigma, noisePred]);
   const ratio = to.alpha / from.alpha;
   return ops.combine([ratio, sample], [to.sigma - ratio * from.sigma, noisePred]);
 }

@@ -3,20 +3,11 @@ import { askForDenoised } from '../ask-network.ts';
 import { heun } from '../heun.ts';
 import { varianceExploding } from '../noise-level.ts';
 import { createParameterization } from '../parameterization.ts';
+import { once, twice } from './evaluation-pairs.ts';
 import { readClipping } from './read-limit.ts';
 import { readNoiseSchedule } from './read-noise-schedule.ts';
 import type { SchedulerClass } from './scheduler-parts.ts';
 import { readPredictionType, readSigmaSpace, sigmaAt, sigmaSpacePlan, visit } from './sigma-space.ts';
-
-/** Entries that stand for both evaluations of a step: all but the first, twice. */
-export function twice(values: readonly number[]): number[] {
-  return values.flatMap((value, i) => (i === 0 ? [value] : [value, value]));
-}
-
-/** Undoes `twice`. */
-export function once(values: readonly number[]): number[] {
-  return values.filter((_, i) => i === 0 || i % 2 === 1);
-}
 
 export const heunDiscrete: SchedulerClass = (config) => {
   const noiseSchedule = readNoiseSchedule(config, { betaStart: 0.00085, betaEnd: 0.012 });

@@ -1,19 +1,65 @@
 // The scheduler classes by the names that configs have for them.
+import { cmStochasticIterative } from './consistency.ts';
 import { ddimScheduler } from './ddim.ts';
+import { ddimInverse } from './ddim-inverse.ts';
+import { ddpmScheduler } from './ddpm.ts';
+import { deisMultistep } from './deis-multistep.ts';
 import { dpmSolverMultistepScheduler } from './dpm-solver-multistep.ts';
+import { dpmSolverMultistepInverse } from './dpm-solver-multistep-inverse.ts';
+import { dpmSolverSdeScheduler } from './dpm-solver-sde.ts';
+import { dpmSolverSinglestepScheduler } from './dpm-solver-singlestep.ts';
+import { cosineDpmSolverMultistep, edmDpmSolverMultistep } from './edm-dpm-solver-multistep.ts';
+import { edmEuler } from './edm-euler.ts';
 import { eulerAncestralDiscrete } from './euler-ancestral-discrete.ts';
 import { eulerDiscrete } from './euler-discrete.ts';
+import { flowMatchEulerDiscrete } from './flow-match-euler-discrete.ts';
+import { flowMatchHeunDiscrete } from './flow-match-heun-discrete.ts';
+import { flowMatchLcm } from './flow-match-lcm.ts';
 import { heunDiscrete } from './heun-discrete.ts';
+import { ipndmScheduler } from './ipndm.ts';
+import { kdpm2AncestralDiscrete, kdpm2Discrete } from './kdpm2-discrete.ts';
+import { lcmScheduler } from './lcm.ts';
+import { lmsDiscrete } from './lms-discrete.ts';
 import { pndmScheduler } from './pndm.ts';
+import { repaintScheduler } from './repaint.ts';
+import { saSolverScheduler } from './sa-solver.ts';
 import type { SchedulerClass } from './scheduler-parts.ts';
+import { scmScheduler } from './scm.ts';
+import { scoreSdeVeScheduler } from './score-sde-ve.ts';
+import { tcdScheduler } from './tcd.ts';
+import { unclipScheduler } from './unclip.ts';
 import { unipcMultistep } from './unipc-multistep.ts';
 
 export const schedulerClasses: ReadonlyMap<string, SchedulerClass> = new Map([
+  ['CMStochasticIterativeScheduler', cmStochasticIterative],
+  ['CosineDPMSolverMultistepScheduler', cosineDpmSolverMultistep],
+  ['DDIMInverseScheduler', ddimInverse],
   ['DDIMScheduler', ddimScheduler],
+  ['DDPMScheduler', ddpmScheduler],
+  ['DEISMultistepScheduler', deisMultistep],
+  ['DPMSolverMultistepInverseScheduler', dpmSolverMultistepInverse],
   ['DPMSolverMultistepScheduler', dpmSolverMultistepScheduler],
+  ['DPMSolverSDEScheduler', dpmSolverSdeScheduler],
+  ['DPMSolverSinglestepScheduler', dpmSolverSinglestepScheduler],
+  ['EDMDPMSolverMultistepScheduler', edmDpmSolverMultistep],
+  ['EDMEulerScheduler', edmEuler],
   ['EulerAncestralDiscreteScheduler', eulerAncestralDiscrete],
   ['EulerDiscreteScheduler', eulerDiscrete],
+  ['FlowMatchEulerDiscreteScheduler', flowMatchEulerDiscrete],
+  ['FlowMatchHeunDiscreteScheduler', flowMatchHeunDiscrete],
+  ['FlowMatchLCMScheduler', flowMatchLcm],
   ['HeunDiscreteScheduler', heunDiscrete],
+  ['IPNDMScheduler', ipndmScheduler],
+  ['KDPM2AncestralDiscreteScheduler', kdpm2AncestralDiscrete],
+  ['KDPM2DiscreteScheduler', kdpm2Discrete],
+  ['LCMScheduler', lcmScheduler],
+  ['LMSDiscreteScheduler', lmsDiscrete],
   ['PNDMScheduler', pndmScheduler],
+  ['RePaintScheduler', repaintScheduler],
+  ['SASolverScheduler', saSolverScheduler],
+  ['SCMScheduler', scmScheduler],
+  ['ScoreSdeVeScheduler', scoreSdeVeScheduler],
+  ['TCDScheduler', tcdScheduler],
+  ['UnCLIPScheduler', unclipScheduler],
   ['UniPCMultistepScheduler', unipcMultistep],
 ]);

@@ -3,7 +3,14 @@ import type { Tensor } from '@emulsion/tensor';
 import type { NoiseSchedule } from '../noise-schedule.ts';
 import type { Parameterization } from '../parameterization.ts';
 import type { Noise } from '../sampler.ts';
-import type { Plan, PlanOptions, Question, SampleOptions, SamplerSetting } from '../scheduler.ts';
+import type {
+  DenoisedOptions,
+  Plan,
+  PlanOptions,
+  Question,
+  SampleOptions,
+  SamplerSetting,
+} from '../scheduler.ts';
 import type { ConfigReader } from './config-reader.ts';
 
 /** The options of `sample`, checked, with what can be left out filled in. */
@@ -18,10 +25,14 @@ export interface SchedulerParts {
   readonly sampleOptions?: readonly SamplerSetting[];
   /** Entries of the plan's timesteps a step, 1 if not given: `beginIndex` is a multiple of it. */
   readonly evaluationsPerStep?: number;
+  /** Whether noise is added as of the training timestep also where the plan has another level there. */
+  readonly noisesByTimestep?: boolean;
   plan(options: PlanOptions): Plan;
   sample(request: SampleRequest): Generator<Question, Tensor, Tensor>;
-  /** The noise level of a training timestep, in the unit of the plan's sigmas. */
-  sigmaAt(timestep: number): number;
+  /** The noise level of a training timestep, in the unit of the plan's sigmas; NaN if there is none. */
+  sigmaAt(timestep: number, plan: Plan | undefined): number;
+  /** x̂₀, where it is not what the parameterization gives. */
+  denoised?(options: DenoisedOptions): Tensor;
 }
 
 /** Reads the config of one class. */

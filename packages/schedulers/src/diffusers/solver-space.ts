@@ -1,6 +1,6 @@
 // What the schedulers share that solve in λ: spacing with one timestep more than steps, and whole timesteps.
 import { InvalidArgumentError } from '@emulsion/tensor';
-import { shiftSigma } from '../flow-sigmas.ts';
+import { shiftSigma, timeShiftTypes } from '../flow-sigmas.ts';
 import { linspace } from '../linspace.ts';
 import { type NoiseProcess, rectifiedFlow, variancePreserving } from '../noise-level.ts';
 import type { NoiseSchedule } from '../noise-schedule.ts';
@@ -60,6 +60,7 @@ export function readSolverSpace(
   keys: SolverSpaceKeys = {},
 ): SolverSpace {
   const { lu = false, lambdaMinClipped = false, timestepSpacing = true } = keys;
+  const sigmaSpacing = readSigmaSpacing(config, lu ? ['karras', 'exponential', 'beta', 'lu'] : undefined);
   const useFlow = config.boolean('use_flow_sigmas', false);
   const flowShift = config.number('flow_shift', 1, { above: 0 });
   const lambdaMin = lambdaMinClipped ? config.number('lambda_min_clipped', -Infinity) : -Infinity;
@@ -69,7 +70,7 @@ export function readSolverSpace(
     choice: timestepSpacing
       ? readTimestepChoice(config, 'linspace')
       : { spacing: 'linspace', stepsOffset: 0 },
-    sigmaSpacing: readSigmaSpacing(config, lu ? ['karras', 'exponential', 'beta', 'lu'] : undefined),
+    sigmaSpacing,
     flowShift: useFlow ? flowShift : undefined,
     process: useFlow ? rectifiedFlow : variancePreserving,
     sigmaMin: config.optionalNumber('sigma_min', { above: 0 }),
@@ -169,7 +170,30 @@ export function solverPlan(className: string, options: PlanOptions, visits: Solv
   };
 }
 
-/** The shift of a plan: the config's, or e^mu where the config says that it depends on the picture. */
-export function withMu(space: SolverSpace, mu: number | undefined): SolverSpace {
-  return mu === undefined ? space : { ...space, flowShift: Math.exp(mu) };
+/** The space of a plan: with the config's shift, or with e^mu where the config says that it depends on the picture. */
+export function readShift(config: ConfigReader, space: SolverSpace): (options: PlanOptions) => SolverSpace {
+  const dynamic = config.boolean('use_dynamic_shifting', false);
+  const type = config.oneOf('time_shift_type', timeShiftTypes, 'exponential');
+  return ({ mu }) => {
+    if (mu === undefined) return space;
+    if (!dynamic || type !== 'exponential' || space.flowShift === undefined) {
+      throw new InvalidArgumentError(
+        `${config.className}: mu is ${mu}, and the config does not shift by it. Leave mu out, or set "use_flow_sigmas" and "use_dynamic_shifting" to true and "time_shift_type" to "exponential".`,
+      );
+    }
+    return { ...space, flowShift: Math.exp(mu) };
+  };
+}
+
+/** Where solvers end that never reach level 0: at the table's lowest level, or where the last step began. */
+export function repeatedEnd(space: SolverSpace, options: PlanOptions, visits: SolverVisits): number {
+  if (options.sigmas) return options.sigmas.at(-1)!;
+  const spaced = space.sigmaSpacing !== undefined || space.flowShift !== undefined;
+  return spaced ? visits.sigmas.at(-1)! : space.noiseSchedule.sigmas[0]!;
+}
+
+/** The noise level of a training timestep. */
+export function trainingSigma({ flowShift, noiseSchedule }: SolverSpace, timestep: number): number {
+  if (flowShift !== undefined) return timestep / noiseSchedule.sigmas.length;
+  return interpolateTable(noiseSchedule.sigmas, timestep);
 }

@@ -8,7 +8,6 @@ import { createParameterization } from '../parameterization.ts';
 import { roundHalfEven } from '../round-half-even.ts';
 import type { PlanOptions } from '../scheduler.ts';
 import { unipc, unipcTypes } from '../unipc.ts';
-import { trainingSigma } from './dpm-solver-multistep.ts';
 import { readThresholding } from './read-limit.ts';
 import { readNoiseSchedule } from './read-noise-schedule.ts';
 import { spaceSigmas } from './read-spacing.ts';
@@ -18,6 +17,7 @@ import {
   readSolverSpace,
   type SolverVisits,
   solverPlan,
+  trainingSigma,
   visitSolver,
 } from './solver-space.ts';
 
