@@ -1,0 +1,183 @@
+/// <reference types="node" />
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { readJson } from '@emulsion/checkpoints';
+import { classifierFreeGuidance } from '@emulsion/guidance';
+import type { Device } from '@emulsion/runtime';
+import { createDevice, openFolder } from '@emulsion/runtime-node';
+import { createScheduler } from '@emulsion/schedulers';
+import { createRng, type Tensor } from '@emulsion/tensor';
+import { loadPromptEncoder } from '@emulsion/text-encoder';
+import { loadUnet } from '@emulsion/unet';
+import { loadVae } from '@emulsion/vae';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadPipeline, type Pipeline } from './load-pipeline.ts';
+import type { TextToImageOptions } from './stable-diffusion.ts';
+
+const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
+let device: Device;
+let pipeline: Pipeline;
+beforeAll(async () => {
+  device = await createDevice('cpu');
+  pipeline = await loadPipeline(path, { device });
+});
+afterAll(async () => {
+  await pipeline.dispose();
+  await device.dispose();
+});
+
+const small: TextToImageOptions = {
+  prompt: 'a cat',
+  numInferenceSteps: 3,
+  seed: 0,
+  width: 64,
+  height: 64,
+  scheduler: 'euler_a',
+};
+const worst = (a: Tensor, b: Tensor) =>
+  a.data.reduce((max, value, i) => Math.max(max, Math.abs(value - b.data[i]!)), 0);
+
+test('the parts composed by hand paint the same picture', async () => {
+  const model = await openFolder(path);
+  const promptEncoder = await loadPromptEncoder(model, { device });
+  const unet = await loadUnet(model.subfolder('unet'), { device });
+  const vae = await loadVae(model.subfolder('vae'), { device });
+  const scheduler = createScheduler(await readJson(model, 'scheduler/scheduler_config.json'));
+  const rng = createRng({ kind: 'torch-cpu', seed: 0 });
+  const plan = scheduler.plan({ numInferenceSteps: 3 });
+  const { ops } = device;
+  const [positive, negative] = [await promptEncoder.encode(['a cat']), await promptEncoder.encode([''])];
+  const denoiser = classifierFreeGuidance<Tensor>(
+    (evaluations) =>
+      Promise.all(
+        evaluations.map(({ sample, timestep, condition }) =>
+          unet.predict({ sample, timestep, encoderHiddenStates: condition }),
+        ),
+      ),
+    { guidanceScale: 7.5, ops },
+  );
+  const sample = ops.combine([plan.initNoiseSigma, rng.normal([1, 4, 8, 8])]);
+  const sampler = scheduler.sample({ plan, sample, ops, noise: (dims) => rng.normal(dims) });
+  let next = sampler.next();
+  while (!next.done) {
+    const [output] = await denoiser([{ ...next.value, condition: { positive, negative } }]);
+    next = sampler.next(output!);
+  }
+  const picture = await vae.decode(vae.fromLatents(next.value));
+  const { pixels } = await pipeline({ prompt: 'a cat', numInferenceSteps: 3, seed: 0 });
+  expect(worst(ops.clamp(ops.affine(picture, 0.5, 0.5), 0, 1), pixels)).toBeLessThan(1e-4);
+  for (const part of [promptEncoder, unet, vae]) await part.dispose();
+});
+
+test('a seed gives the same picture again, another seed another one, and 0 is a seed', async () => {
+  const [first, again, other] = [
+    await pipeline(small),
+    await pipeline(small),
+    await pipeline({ ...small, seed: 1 }),
+  ];
+  expect(again).toEqual(first);
+  expect(first.seed).toBe(0);
+  expect(worst(first.latents, other.latents)).toBeGreaterThan(0.1);
+});
+
+test('without a seed one is drawn, and given back', async () => {
+  const { seed: _, ...unseeded } = small;
+  const drawn = await pipeline(unseeded);
+  expect(await pipeline({ ...small, seed: drawn.seed })).toEqual(drawn);
+});
+
+test('height and width are not confused', async () => {
+  const { images, pixels, latents } = await pipeline({ ...small, width: 96, height: 64 });
+  expect(images.map(({ width, height }) => [width, height])).toEqual([[96, 64]]);
+  expect(pixels.dims).toEqual([1, 3, 64, 96]);
+  expect(latents.dims).toEqual([1, 4, 8, 12]);
+});
+
+test('several prompts with several pictures each come in order', async () => {
+  const many = await pipeline({
+    ...small,
+    scheduler: 'ddim',
+    prompt: ['a cat', 'a dog'],
+    numImagesPerPrompt: 2,
+  });
+  expect(many.images).toHaveLength(4);
+  const noise = createRng({ kind: 'torch-cpu', seed: 0 }).normal([4, 4, 8, 8]);
+  const third = device.ops.slice(noise, 2, 3);
+  const alone = await pipeline({ ...small, scheduler: 'ddim', prompt: 'a dog', latents: third });
+  expect(worst(alone.pixels, device.ops.slice(many.pixels, 2, 3))).toBeLessThan(1e-4);
+});
+
+test('each step is reported with the latents after it, the last ones are the result', async () => {
+  const events: [number, number, Tensor][] = [];
+  const { latents } = await pipeline({
+    ...small,
+    onStep: ({ step, totalSteps, latents }) => {
+      events.push([step, totalSteps, latents]);
+    },
+  });
+  expect(events.map(([step, total]) => [step, total])).toEqual([
+    [0, 3],
+    [1, 3],
+    [2, 3],
+  ]);
+  expect(events.at(-1)?.[2]).toEqual(latents);
+});
+
+test('an abort rejects with its reason and the pipeline goes on painting', async () => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const run = pipeline({
+    ...small,
+    numInferenceSteps: 900,
+    signal: controller.signal,
+    onStep: ({ step }) => (step === 1 ? controller.abort(reason) : undefined),
+  });
+  await expect(run).rejects.toBe(reason);
+  expect((await pipeline(small)).images).toHaveLength(1);
+});
+
+test.each<[Partial<TextToImageOptions>, string]>([
+  [{ width: 60 }, "width is 60; this model's autoencoder makes multiples of 8. 64 is the nearest."],
+  [{ height: Number.NaN }, "height is NaN; this model's autoencoder makes multiples of 8."],
+  [{ prompt: [] }, 'prompt: the list is empty. Give at least one prompt.'],
+  [{ negativePrompt: ['a', 'b'] }, 'negativePrompt: 2 came for 1 prompts. Give one for all or one for each.'],
+  [{ numImagesPerPrompt: 0 }, 'numImagesPerPrompt is 0. Give an integer of at least 1.'],
+  [{ numInferenceSteps: 0 }, 'numInferenceSteps'],
+  [{ guidanceScale: Number.POSITIVE_INFINITY }, 'guidanceScale is Infinity.'],
+  [
+    { latents: createRng({ kind: 'torch-cpu', seed: 0 }).normal([1, 4, 8, 9]) },
+    'latents are [1, 4, 8, 9]; for this model, size and number of pictures they must be [1, 4, 8, 8].',
+  ],
+  [{ scheduler: 'no such' }, 'no such'],
+  [{ clipSkip: 7 }, 'text encoder: clipSkip is 7, this model has 3 layers.'],
+])('%o is refused with what is wanted', async (change, message) => {
+  await expect(pipeline({ ...small, ...change })).rejects.toThrow(message);
+});
+
+test('a guidance scale that overflows is found in the step where it does', async () => {
+  await expect(pipeline({ ...small, guidanceScale: 1e39 })).rejects.toThrow(
+    /^unet: in step 1 of 3 it gave \d+ of 256 elements that are not finite numbers\. The weights may be damaged, or the guidance scale too high/,
+  );
+});
+
+/** Bytes that the inference process holds. */
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+}
+
+test.runIf(process.platform === 'linux')(
+  'twenty pictures take no more memory than three, and dispose gives it all back',
+  async () => {
+    const own = await loadPipeline(path, { device: 'cpu' });
+    const { pid } = own.device as Device & { pid: number }; // what tools that measure memory use
+    const resident: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      await own({ ...small, seed: i });
+      resident.push(await residentBytes(pid));
+    }
+    expect(resident[19]).toBeLessThan(1.05 * resident[2]!);
+    await own.dispose();
+    await expect(readFile(`/proc/${pid}/status`)).rejects.toThrow('ENOENT');
+  },
+);
