@@ -1,0 +1,58 @@
+// Runs the TypeScript programs of all READMEs. What a program prints must be what its comments behind console.log say.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const packages = join(root, 'packages');
+
+/** Where the programs run: a folder with a model in it, as a reader would have one. */
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'emulsion-readme-'));
+  await symlink(join(root, 'fixtures/golden/open/models/sd1'), join(folder, 'model'));
+  await symlink(join(root, 'fixtures/golden/clip-tokenizer'), join(folder, 'tokenizer'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The programs of a README: its code blocks in TypeScript. */
+const programsOf = (readme: string) =>
+  [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, program]) => program!);
+
+/** What a program says that it prints: the comment behind each console.log. */
+const outputOf = (program: string) =>
+  [...program.matchAll(/^\s*console\.log\(.*\); \/\/ (.*)$/gm)].map(([, output]) => output!);
+
+/** Each README with the package whose dependencies its programs use. */
+const readmes = [
+  { name: 'the project', file: join(root, 'README.md'), home: join(packages, 'pipelines') },
+  ...(await readdir(packages)).map((name) => ({
+    name,
+    file: join(packages, name, 'README.md'),
+    home: join(packages, name),
+  })),
+];
+
+describe.each(readmes)('the README of $name', ({ file, home }) => {
+  test('has programs that run and print what they say', async () => {
+    const programs = programsOf(await readFile(file, 'utf8'));
+    for (const [index, program] of programs.entries()) {
+      const expected = outputOf(program);
+      expect(expected, 'a program shows what it gives').not.toEqual([]);
+      // Beside the package, whose name and dependencies resolve there.
+      const script = join(home, `.readme-${index}.ts`);
+      await writeFile(script, program);
+      try {
+        const flags = ['--conditions=emulsion:source', '--disable-warning=ExperimentalWarning'];
+        const { stdout } = await promisify(execFile)(process.execPath, [...flags, script], { cwd: folder });
+        expect(stdout.trimEnd().split('\n')).toEqual(expected);
+      } finally {
+        await rm(script);
+      }
+    }
+  });
+});
