@@ -1,5 +1,6 @@
 // The noise schedule that a model was trained with: betas, and what follows from them (Ho et al. 2020, section 2).
 import { linspaceFloat32 } from './linspace.ts';
+import { sigmoidFloat32 } from './sigmoid-float32.ts';
 
 /** Named curves of the betas. */
 export const betaSchedules = [
@@ -26,7 +27,7 @@ export interface NoiseScheduleOptions {
   leastAlphaCumprod?: number;
 }
 
-/** The tables of a noise schedule, one entry a training timestep; float32, bit-equal with diffusers'. */
+/** The tables of a noise schedule, one entry a training timestep; float32, as diffusers has them. */
 export interface NoiseSchedule {
   readonly betas: Float32Array;
   /** ᾱ: the share of the data's variance left in the sample, descending. */
@@ -73,7 +74,7 @@ function createBetas({
       // Xu et al. 2022 (GeoDiff).
       const range = Math.fround(betaEnd - betaStart);
       return linspaceFloat32(-6, 6, numTrainTimesteps).map(
-        (x) => Math.fround(Math.fround(1 / (1 + Math.exp(-x))) * range) + Math.fround(betaStart),
+        (x) => Math.fround(sigmoidFloat32(x) * range) + Math.fround(betaStart),
       );
     }
     default:
