@@ -52,7 +52,15 @@ test('it paints with the embedded model, and the PNG remembers how', async () =>
   expect(parseGenerationParameters(text.parameters!)).toEqual({
     prompt: 'a red apple',
     negativePrompt: '',
-    parameters: { Steps: '2', 'CFG scale': '3', Seed: '7', Size: '64x64', Version: 'Emulsion' },
+    parameters: {
+      Steps: '2',
+      Sampler: 'DDIMScheduler',
+      'CFG scale': '3',
+      Seed: '7',
+      Size: '64x64',
+      Model: 'Emulsion default',
+      Version: 'Emulsion',
+    },
   });
 });
 

@@ -1,5 +1,5 @@
 // `emulsion paint`: a picture from a prompt.
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelDefaults, modelUrl } from '@emulsion/default-model';
 import { encodePng, formatGenerationParameters } from '@emulsion/image';
@@ -58,6 +58,7 @@ export async function paint(
     onProgress: (event) => report.send({ event: 'load', ...event }),
   });
   try {
+    const ownScheduler = String(pipeline.schedulerConfig._class_name);
     for (const message of pipeline.notes) report.send({ event: 'note', message });
     const result = await pipeline({
       prompt,
@@ -78,7 +79,7 @@ export async function paint(
       onStep: ({ latents: _, ...event }) => report.send({ event: 'step', ...event }),
     });
     signal.throwIfAborted();
-    const files = await writePictures(output, prompt, options, settings, result);
+    const files = await writePictures(output, prompt, options, { ...settings, ownScheduler }, result);
     if (options.saveLatents) await writeLatents(options.saveLatents, result.latents);
     report.send({
       event: 'done',
@@ -96,7 +97,7 @@ async function writePictures(
   output: string,
   prompt: string,
   options: PaintOptions,
-  { steps, guidanceScale }: { steps: number; guidanceScale: number },
+  { steps, guidanceScale, ownScheduler }: { steps: number; guidanceScale: number; ownScheduler: string },
   { images, seed }: TextToImageResult,
 ): Promise<string[]> {
   const files: string[] = [];
@@ -106,13 +107,14 @@ async function writePictures(
       negativePrompt: options.negativePrompt ?? '',
       parameters: {
         Steps: `${steps}`,
-        ...(options.scheduler !== undefined && { Sampler: options.scheduler }),
+        Sampler: options.scheduler ?? ownScheduler,
         'CFG scale': `${guidanceScale}`,
         Seed: `${seed}`,
         Size: `${image.width}x${image.height}`,
         ...(images.length > 1 && { 'Batch size': `${images.length}`, 'Batch pos': `${index}` }),
         ...(options.clipSkip !== undefined && { 'Clip skip': `${options.clipSkip + 1}` }),
         ...(options.eta !== undefined && { Eta: `${options.eta}` }),
+        Model: options.model === undefined ? 'Emulsion default' : basename(resolve(options.model)),
         Version: 'Emulsion',
       },
     });

@@ -48,7 +48,7 @@ export interface TextToImageOptions extends Cancellable {
   readonly scheduler?: string | Readonly<Record<string, unknown>> | undefined;
   /** Amount of noise that a stochastic sampler adds in a step; its meaning is the sampler's. */
   readonly eta?: number | undefined;
-  /** How many of the text encoder's last layers are left out; 0 unless said otherwise. */
+  /** How many of the text encoder's last layers are left out for the prompt, not for the negative one; 0 unless said otherwise. */
   readonly clipSkip?: number | undefined;
   /** Cut a prompt that is longer than the text encoder reads, instead of refusing it. */
   readonly truncatePrompt?: boolean | undefined;
@@ -190,14 +190,16 @@ async function encodeConditions(
   }
   const repeat = <Item>(items: readonly Item[], times: number) =>
     items.flatMap((item) => Array.from({ length: times }, () => item));
-  const encode = async (texts: readonly string[]) => {
-    const encoded = await parts.promptEncoder.encode(texts, { clipSkip, truncatePrompt, signal });
+  const encode = async (texts: readonly string[], skip?: number) => {
+    const encoded = await parts.promptEncoder.encode(texts, { clipSkip: skip, truncatePrompt, signal });
     const rows = texts.map((_, row) => parts.device.ops.slice(encoded, row, row + 1));
     return parts.device.ops.concat(repeat(rows, numImagesPerPrompt));
   };
-  const positive = await encode(prompts);
-  const negative = guided
-    ? await encode(negatives.length === prompts.length ? negatives : repeat(negatives, prompts.length))
-    : positive;
+  const positive = await encode(prompts, clipSkip);
+  if (!guided) return { positive, negative: positive };
+  // diffusers skips layers for the prompt only.
+  const negative = await encode(
+    negatives.length === prompts.length ? negatives : repeat(negatives, prompts.length),
+  );
   return { positive, negative };
 }

@@ -1,7 +1,14 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { ConfigError } from '@emulsion/nn';
+import {
+  loadPipeline,
+  type StepEvent,
+  type TextToImageOptions,
+  UnsupportedModelError,
+} from '@emulsion/pipelines';
 import type { Device } from '@emulsion/runtime';
 import { createDevice, openFolder } from '@emulsion/runtime-node';
+import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
 import { type Tensor, tensor } from '@emulsion/tensor';
 import { loadTextEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
@@ -16,13 +23,15 @@ interface ModelCase extends CaseJson {
   readonly kind: string;
   readonly family: string;
   readonly model: string;
-  readonly tolerance: Tolerance;
+  readonly tolerance: Tolerance & { readonly image_atol?: number; readonly latents_atol?: number };
   /** Of a U-Net: what it is asked at, and the names of its inputs beside sample and timestep. */
   readonly timesteps?: readonly (number | readonly number[])[];
   readonly unet_call?: readonly string[];
-  /** Of a pipeline. */
+  /** Of a pipeline: its class, its arguments, those of them that are arrays `in.*`, and the scheduler's whole config. */
   readonly pipeline?: string;
-  readonly scheduler?: { readonly _class_name: string };
+  readonly call?: Readonly<Record<string, unknown>>;
+  readonly tensor_inputs?: readonly string[];
+  readonly scheduler?: Readonly<Record<string, unknown>>;
 }
 
 type Golden = GoldenCase<ModelCase>;
@@ -39,36 +48,46 @@ const kinds: Readonly<Record<string, (golden: Golden, models: Models) => Promise
   text_encoder: checkTextEncoder,
   unet: checkUnet,
   vae: checkVae,
+  pipeline: checkPipeline,
 };
 
 await testArea<ModelCase>('models', {
   traits: ({ kind, family, pipeline, scheduler }) => [
-    { kind, family, ...(pipeline && { pipeline }), ...(scheduler && { scheduler: scheduler._class_name }) },
+    {
+      kind,
+      family,
+      ...(pipeline && { pipeline }),
+      ...(scheduler && { scheduler: String(scheduler._class_name) }),
+    },
   ],
   check: (golden, models) =>
     kinds[golden.json.kind]?.(golden, models) ?? `cases of kind ${golden.json.kind} are not checked yet`,
 });
 
-/** A component's folder in the model of a case. */
-async function componentOf({ json }: Golden, { index, path }: Models, component: string): Promise<Folder> {
-  const { family, model } = json;
-  // The format of the index: families[family].dirs[model] is a folder relative to the area's.
-  const families = index.families as Readonly<Record<string, { dirs: Readonly<Record<string, string>> }>>;
-  return openFolder(path(`${families[family]!.dirs[model]}/${component}`));
+/** What the index says of the families: the folder of each model relative to the area's, and borrowed components. */
+type Families = Readonly<
+  Record<string, { readonly dirs: Readonly<Record<string, string>>; readonly components?: unknown }>
+>;
+
+const familyOf = ({ json }: Golden, { index }: Models) => (index.families as Families)[json.family]!;
+
+/** The folder of a case's model. */
+async function modelOf(golden: Golden, models: Models): Promise<Folder> {
+  return openFolder(models.path(familyOf(golden, models).dirs[golden.json.model]!));
 }
 
 const loaded = new Map<string, Promise<unknown>>();
 
-/** What `load` makes of a component's folder, loaded once for all cases; the reason if its config is not supported. */
+/** What `load` makes of a folder, loaded once for all cases; the reason if its kind of model is not supported. */
 async function loadOnce<Loaded extends object>(
   folder: Folder,
   load: (folder: Folder, options: { device: Device }) => Promise<Loaded>,
 ): Promise<Loaded | string> {
-  // A folder holds one kind of component, so that one loader is all that it meets.
+  // A folder holds one kind of model, so that one loader is all that it meets.
   const loading = (loaded.get(folder.name) as Promise<Loaded> | undefined) ?? load(folder, { device });
   loaded.set(folder.name, loading);
   return loading.catch((error: unknown) => {
-    if (ConfigError.is(error)) return error.message;
+    if (ConfigError.is(error) || UnsupportedModelError.is(error)) return error.message;
     throw error;
   });
 }
@@ -76,7 +95,7 @@ async function loadOnce<Loaded extends object>(
 async function checkTextEncoder(golden: Golden, models: Models): Promise<Check | string> {
   // Families with several encoders number their cases.
   const component = golden.json.id.endsWith('2') ? 'text_encoder_2' : 'text_encoder';
-  const encoder = await loadOnce(await componentOf(golden, models, component), loadTextEncoder);
+  const encoder = await loadOnce((await modelOf(golden, models)).subfolder(component), loadTextEncoder);
   if (typeof encoder === 'string') return encoder;
   return async () => {
     const { tolerance } = golden.json;
@@ -104,7 +123,7 @@ async function checkUnet(golden: Golden, models: Models): Promise<Check | string
   if (unet_call.join() !== 'encoder_hidden_states') {
     return `the U-Net is called with [${unet_call.join(', ')}] and not with encoder_hidden_states alone`;
   }
-  const unet = await loadOnce(await componentOf(golden, models, 'unet'), loadUnet);
+  const unet = await loadOnce((await modelOf(golden, models)).subfolder('unet'), loadUnet);
   if (typeof unet === 'string') return unet;
   return async () => {
     const sample = await golden.tensor('in.sample');
@@ -118,7 +137,7 @@ async function checkUnet(golden: Golden, models: Models): Promise<Check | string
 }
 
 async function checkVae(golden: Golden, models: Models): Promise<Check | string> {
-  const vae = await loadOnce(await componentOf(golden, models, 'vae'), loadVae);
+  const vae = await loadOnce((await modelOf(golden, models)).subfolder('vae'), loadVae);
   if (typeof vae === 'string') return vae;
   return async () => {
     const { tolerance } = golden.json;
@@ -133,4 +152,79 @@ async function checkVae(golden: Golden, models: Models): Promise<Check | string>
     const decoded = await vae.decode(await golden.tensor('in.z'));
     assertClose('decoded', decoded, await golden.tensor('decoded'), tolerance);
   };
+}
+
+/** Arguments of the recorded calls, by the names that they have here. */
+const argumentNames: Readonly<Record<string, keyof TextToImageOptions>> = {
+  prompt: 'prompt',
+  negative_prompt: 'negativePrompt',
+  num_inference_steps: 'numInferenceSteps',
+  timesteps: 'timesteps',
+  sigmas: 'sigmas',
+  guidance_scale: 'guidanceScale',
+  guidance_rescale: 'guidanceRescale',
+  gen_seed: 'seed',
+  width: 'width',
+  height: 'height',
+  num_images_per_prompt: 'numImagesPerPrompt',
+  eta: 'eta',
+  clip_skip: 'clipSkip',
+};
+
+async function checkPipeline(golden: Golden, models: Models): Promise<Check | string> {
+  const { pipeline: className, call = {}, tensor_inputs = [], scheduler, tolerance } = golden.json;
+  if (className !== 'StableDiffusionPipeline') return `there is no pipeline for ${className}`;
+  if (familyOf(golden, models).components) return 'its components lie in folders of several models';
+  const unknown = Object.keys(call).find((name) => !argumentNames[name]);
+  if (unknown !== undefined) return `the pipeline has no argument for "${unknown}"`;
+  const tensorInput = tensor_inputs.find((name) => name !== 'latents');
+  if (tensorInput !== undefined) return `the pipeline takes no tensor "${tensorInput}"`;
+  const refusal = schedulerRefusal(scheduler);
+  if (refusal !== undefined) return refusal;
+  const pipeline = await loadOnce(await modelOf(golden, models), loadPipeline);
+  if (typeof pipeline === 'string') return pipeline;
+  return async () => {
+    const steps: StepEvent[] = [];
+    // Arguments of diffusers under their names here, each of the type that the option has.
+    const options = Object.fromEntries(
+      Object.entries(call).map(([name, value]) => [argumentNames[name], value]),
+    ) as unknown as TextToImageOptions;
+    const { pixels, latents } = await pipeline({
+      ...options,
+      scheduler,
+      latents: tensor_inputs.includes('latents') ? await golden.tensor('in.latents') : undefined,
+      onStep: (event) => void steps.push(event),
+    });
+    const { rtol, image_atol: imageAtol = 0, latents_atol: latentsAtol = 0 } = tolerance;
+    const timesteps = await golden.tensor('timesteps');
+    assertClose(
+      'timesteps',
+      tensor(
+        steps.map(({ timestep }) => timestep),
+        [steps.length],
+      ),
+      timesteps,
+      {
+        atol: 1e-3,
+        rtol: 0,
+      },
+    );
+    const recorded = await golden.tensor('latents_after_step');
+    for (const [step, { latents: actual }] of steps.entries()) {
+      assertClose(`latents after step ${step}`, actual, unstack(recorded, step), { atol: latentsAtol, rtol });
+    }
+    assertClose('latents', latents, unstack(recorded, steps.length - 1), { atol: latentsAtol, rtol });
+    assertClose('image', pixels, await golden.tensor('image'), { atol: imageAtol, rtol });
+  };
+}
+
+/** Why there is no scheduler for a config, if there is none. */
+function schedulerRefusal(config: unknown): string | undefined {
+  try {
+    createScheduler(config);
+    return undefined;
+  } catch (error) {
+    if (UnknownSchedulerError.is(error)) return error.message;
+    throw error;
+  }
 }
