@@ -44,11 +44,34 @@ test('a spacing takes the place of the one that the config had', () => {
   });
 });
 
+/** A config with every key that diffusers writes for it. */
+const ddim = {
+  _class_name: 'DDIMScheduler',
+  beta_end: 0.02,
+  beta_schedule: 'squaredcos_cap_v2',
+  beta_start: 0.0001,
+  clip_sample: false,
+  clip_sample_range: 1,
+  dynamic_thresholding_ratio: 0.995,
+  num_train_timesteps: 1000,
+  prediction_type: 'v_prediction',
+  rescale_betas_zero_snr: false,
+  sample_max_value: 1,
+  set_alpha_to_one: true,
+  steps_offset: 1,
+  thresholding: false,
+  timestep_spacing: 'trailing',
+  trained_betas: null,
+  variance_type: 'fixed_small',
+};
+
 test('every name with every spacing makes a scheduler that plans', () => {
   for (const { name } of schedulerAliases) {
     for (const spacing of ['', ...spacingAliases.map((alias) => `_${alias.name}`)]) {
-      const scheduler = createScheduler(resolveScheduler(name + spacing, pndm));
-      expect(scheduler.plan({ numInferenceSteps: 5 }).timesteps.length).toBeGreaterThanOrEqual(5);
+      for (const config of [pndm, ddim]) {
+        const scheduler = createScheduler(resolveScheduler(name + spacing, config));
+        expect(scheduler.plan({ numInferenceSteps: 5 }).timesteps.length).toBeGreaterThanOrEqual(5);
+      }
     }
   }
 });

@@ -110,9 +110,19 @@ export function readFinalSigmas(config: ConfigReader, { answers, name }: { answe
   return finalSigmas;
 }
 
+/** The variances of DDPM; a config that was made for that, or for DDIM, names one. */
+const varianceTypes = [
+  'fixed_small',
+  'fixed_small_log',
+  'fixed_large',
+  'fixed_large_log',
+  'learned',
+  'learned_range',
+] as const;
+
 /** Whether the network predicts a variance as well, of which these samplers have no use. */
 export function readLearnedVariance(config: ConfigReader): boolean {
-  return config.optionalOneOf('variance_type', ['learned', 'learned_range']) !== undefined;
+  return config.optionalOneOf('variance_type', varianceTypes)?.startsWith('learned') ?? false;
 }
 
 export interface AskSolverOptions {
