@@ -1,0 +1,71 @@
+"""
+Trains the U-Net, and the text encoder with it at a tenth of the rate, to predict the velocity of noised latents.
+
+Goes on from its checkpoint with whatever chapters of latents there are. The rate is constant; it falls only at the end
+(`--decay 0.2 --total N`), and a later call with a larger total goes on from before the fall.
+"""
+import torch
+
+from checkpoint import Training, arguments, autocast, load_weights
+from diffusion import TRAIN_STEPS, coefficients
+from latents import load_latents
+from networks import UNet2DConditionModel
+from painter import SHOWN, Painter, load_decoder
+from picture_grid import save_grid
+from tokenizer import Tokenizer
+from train_text import text_encoder
+
+
+def draw_timesteps(generator, batch):
+    """spread evenly; every second one from the noisier half, where the picture's plan is made"""
+    places = (torch.arange(batch) + torch.rand((), generator=generator)) / batch
+    places = torch.where(torch.arange(batch) % 2 == 0, places, 0.5 + 0.5 * places)
+    timesteps = (places * TRAIN_STEPS).long().clamp(0, TRAIN_STEPS - 1)
+    return timesteps[torch.randperm(batch, generator=generator)]
+
+
+def main():
+    args = arguments(__doc__, total=2_000_000, batch=32, lr=4e-4, decay=0.0, ema=0.9995, drop=0.1, grid_every=25_000)
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(args.work_dir / "tokenizer")
+    latents, ids = load_latents(args.work_dir, tokenizer)
+    nothing = torch.from_numpy(tokenizer([""]))
+    text = load_weights(args.work_dir / "text" / "checkpoint.pt", text_encoder(tokenizer), "text").to(args.device)
+    unet = UNet2DConditionModel().to(args.device)
+    groups = [
+        {"params": list(unet.parameters()), "lr": args.lr},
+        {"params": list(text.parameters()), "lr": args.lr / 10},
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, foreach=True)
+    folder = args.work_dir / "unet"
+    training = Training(
+        folder / "checkpoint.pt", {"unet": unet, "text": text}, optimizer, args, args.total, args.decay, 5000, args.ema
+    )
+    painter = Painter(args.work_dir, None, args.device, load_decoder(args.work_dir))
+    print(f"{len(latents)} pictures; from sample {training.samples}", flush=True)
+    for generator in training.batches(args.batch):
+        chosen = torch.randint(len(latents), (args.batch,), generator=generator)
+        dropped = torch.rand(args.batch, generator=generator) < args.drop
+        tokens = torch.where(dropped[:, None], nothing, ids[chosen]).to(args.device)
+        timesteps = draw_timesteps(generator, args.batch)
+        clean = latents[chosen].float()
+        noise = torch.randn(clean.shape, generator=generator)
+        root, sigma = coefficients(timesteps)
+        noised, velocity = (root * clean + sigma * noise).to(args.device), (root * noise - sigma * clean).to(args.device)
+        with autocast(args.device):
+            made = unet(noised, timesteps.to(args.device), text(tokens))
+        errors = (made.float() - velocity).square().mean((1, 2, 3))
+        training.step(errors.mean())
+        high = (timesteps >= 700).to(args.device)
+        training.report(5000, args.batch, loss=errors.mean(), high=errors[high].mean(), low=errors[~high].mean())
+        if training.samples // args.grid_every < (training.samples + args.batch) // args.grid_every:
+            painter.unet.load_state_dict(training.averages["unet"])
+            painter.text.load_state_dict(training.averages["text"])
+            pictures = painter.paint([p for p in SHOWN for _ in range(2)], [1, 2] * len(SHOWN))
+            name = f"grid-{(training.samples + args.batch) // 1000:06d}k.png"
+            captions = [p for p in SHOWN for _ in range(2)]
+            save_grid(folder / name, pictures, columns=12, captions=captions, scale=128 // pictures.shape[-1])
+
+
+if __name__ == "__main__":
+    main()
