@@ -245,3 +245,19 @@ test('a large half-precision checkpoint is cast in the run, with the same result
   expect(casts(late).slice(0, 5)).toEqual(['Shape', 'Mul', 'Add', 'Reshape', 'Cast']);
   expectClose(await evaluate({ x }, write(late)), await evaluate({ x }, write(early)), 1e-6);
 });
+
+test('bfloat16 weights give what their float32 values give', async () => {
+  const [x, weight] = [random(2, 3, 8), random(4, 8)];
+  // The upper half of a float32 is its bfloat16, rounded towards zero.
+  const upper = Uint16Array.from(new Uint32Array(weight.data.buffer), (bits) => bits >>> 16);
+  const header = JSON.stringify({ weight: { dtype: 'BF16', shape: [4, 8], data_offsets: [0, 64] } });
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setUint32(0, header.length, true);
+  const bytes = [...length, ...new TextEncoder().encode(header), ...new Uint8Array(upper.buffer)];
+  const folder = memoryFolder({ 'model.safetensors': Uint8Array.from(bytes) });
+  const w = WeightScope.of('test', await openSafetensors(folder, 'model.safetensors'));
+  const shape = { inFeatures: 8, outFeatures: 4, bias: false };
+  const y = await evaluate({ x }, (n, v) => linear(n, v.x!, w, shape));
+  const expected = build([2, 3, 4], (b, s, o) => sum(8, (i) => at(x, b, s, i) * at(weight, o, i)));
+  expectClose(y, expected, 0.1);
+});
