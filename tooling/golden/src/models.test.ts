@@ -191,6 +191,8 @@ async function checkPipeline(golden: Golden, models: Models): Promise<Check | st
     ) as unknown as TextToImageOptions;
     const { pixels, latents } = await pipeline({
       ...options,
+      // As diffusers does.
+      truncatePrompt: true,
       scheduler,
       latents: tensor_inputs.includes('latents') ? await golden.tensor('in.latents') : undefined,
       onStep: (event) => void steps.push(event),
