@@ -48,7 +48,10 @@ export const noiseIntegrator: ExponentialIntegrator = (from, to) => {
   };
 };
 
-/** For answers that are `denoised`, with the noise of the reverse-time diffusion: SDE-DPM-Solver++. */
+/**
+ * For answers that are `denoised`, with the noise of the reverse-time diffusion: SDE-DPM-Solver++. No noise is added
+ * between levels that are the same, or seem to ascend by their rounding.
+ */
 export const stochasticDataIntegrator: ExponentialIntegrator = (from, to) => {
   const h = stepSize(from, to);
   const decay = Math.expm1(-2 * h);
@@ -57,7 +60,6 @@ export const stochasticDataIntegrator: ExponentialIntegrator = (from, to) => {
     value: -to.alpha * decay,
     slope: { midpoint: -0.5 * to.alpha * decay, heun: to.alpha * (decay / (2 * h) + 1) },
     curvature: -to.alpha * ((decay + 2 * h) / (2 * h) ** 2 - 0.5),
-    // Levels that are the same but for rounding may seem to ascend.
     noise: to.sigma * Math.sqrt(Math.max(0, -decay)),
   };
 };
@@ -71,6 +73,6 @@ export const stochasticNoiseIntegrator: ExponentialIntegrator = (from, to) => {
     value: -2 * to.sigma * growth,
     slope: { midpoint: -to.sigma * growth, heun: -2 * to.sigma * (growth / h - 1) },
     curvature: -2 * to.sigma * ((growth - h) / h ** 2 - 0.5),
-    noise: to.sigma * Math.sqrt(Math.expm1(2 * h)),
+    noise: to.sigma * Math.sqrt(Math.max(0, Math.expm1(2 * h))),
   };
 };

@@ -35,6 +35,13 @@ interface SchedulerCase extends CaseJson {
 /** Tables and spacings are compared more closely than what follows from them. */
 const tight: Tolerance = { atol: 1e-5, rtol: 2e-6 };
 
+/** Classes with timesteps of levels in between, which diffusers works out in float32. */
+const betweenLevels = new Set([
+  'KDPM2DiscreteScheduler',
+  'KDPM2AncestralDiscreteScheduler',
+  'DPMSolverSDEScheduler',
+]);
+
 await testArea<SchedulerCase>('schedulers', {
   traits: ({ cls }) => [{ kind: cls }],
   check: (golden) => () => checkCase(golden),
@@ -82,7 +89,8 @@ async function checkCase(golden: GoldenCase<SchedulerCase>): Promise<void> {
   const { json } = golden;
   const scheduler = createScheduler({ _class_name: json.cls, ...json.config });
   const plan = scheduler.plan(planOptions(json));
-  assertClose('timesteps', vector(plan.timesteps), await golden.tensor('timesteps'), tight);
+  const between = betweenLevels.has(json.cls) ? { ...tight, atol: 0.01 } : tight;
+  assertClose('timesteps', vector(plan.timesteps), await golden.tensor('timesteps'), between);
   if (await golden.has('sigmas')) {
     assertClose('sigmas', vector(plan.sigmas), await golden.tensor('sigmas'), tight);
   }

@@ -65,6 +65,8 @@ export const dpmSolverMultistepInverse: SchedulerClass = (config) => {
       if (space.sigmaSpacing || space.choice.spacing === 'trailing') {
         const descending = visitSolver(space, options, { karras: roundHalfEven });
         const [timesteps, sigmas] = [descending.timesteps.reverse(), descending.sigmas.reverse()];
+        // A single step starts where several do.
+        if (steps === 1 && space.sigmaSpacing) [timesteps[0], sigmas[0]] = [0, table[0]!];
         const end = space.sigmaSpacing ? sigmas.at(-1)! : table[last]!;
         return solverPlan(config.className, options, { timesteps, sigmas }, end);
       }
