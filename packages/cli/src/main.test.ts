@@ -120,6 +120,20 @@ test('noise from a file gives the picture that its seed gives', async () => {
   expect(await pixels('file.png')).toEqual(await pixels('seed.png'));
 });
 
+test('it paints over a picture, which stays the more the lower the strength', async () => {
+  const pixels = async (name: string) => decodePng(await readFile(join(folder, name))).image;
+  await run('paint', 'a red apple', '--steps', '10', '--seed', '7', '--output', 'first.png');
+  for (const strength of ['0.1', '0.9']) {
+    const options = ['--image', 'first.png', '--strength', strength, '--output', `over-${strength}.png`];
+    const { code, stderr } = await run('paint', 'grinning face', '--steps', '10', '--seed', '1', ...options);
+    expect({ code, lines: stderr.trim().split('\n').length }).toEqual({ code: 0, lines: 1 });
+  }
+  const first = await pixels('first.png');
+  const difference = ({ data }: typeof first) =>
+    data.reduce((sum, value, i) => sum + Math.abs(value - first.data[i]!), 0);
+  expect(2 * difference(await pixels('over-0.1.png'))).toBeLessThan(difference(await pixels('over-0.9.png')));
+});
+
 /** A copy of the tiny model with something wrong in it. */
 async function damaged(name: string, damage: (path: string) => Promise<void>): Promise<string> {
   const path = join(folder, name);
@@ -223,6 +237,21 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
     'an output folder that does not exist',
     async () => ['--output', join('no', 'where', 'x.png')],
     /--output: the folder ".*where" does not exist\. Create it, or give another path\./,
+  ],
+  [
+    'a picture that is not there',
+    async () => ['--image', 'no.png'],
+    /--image: "no\.png" cannot be read\. Check the path\./,
+  ],
+  [
+    'a picture with a size',
+    async () => ['--image', 'no.png', '--width', '64'],
+    /--width does not go with --image/,
+  ],
+  [
+    'a strength without a picture',
+    async () => ['--strength', '0.5'],
+    /--strength needs --image, the picture to start from\./,
   ],
   [
     'an unknown sampler',

@@ -82,6 +82,8 @@ function program(
     .addOption(
       new Option('--dtype <type>', 'which copy of the weights to read').choices(['float32', 'float16']),
     )
+    .option('--image <file>', 'PNG to start from instead of noise')
+    .option('--strength <x>', 'how much of --image is painted over, above 0 to 1 (default: 0.8)', number)
     .option('--latents <file>', 'safetensors with the noise to start from')
     .option('--save-latents <file>', 'safetensors to write the final latents to')
     .option('--json', 'print one JSON object a line: progress, result or error')

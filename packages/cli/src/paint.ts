@@ -1,10 +1,12 @@
 // `emulsion paint`: a picture from a prompt.
+import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelDefaults, modelUrl } from '@emulsion/default-model';
-import { encodePng, formatGenerationParameters } from '@emulsion/image';
-import { loadPipeline, type TextToImageResult } from '@emulsion/pipelines';
+import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from '@emulsion/image';
+import { loadPipeline, type PaintResult } from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
+import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
 import { assertWritable, fileNameOf, numberedPath, writeWhole } from './output-files.ts';
 import type { Report } from './report.ts';
@@ -27,6 +29,8 @@ export interface PaintOptions {
   readonly device: DeviceKind | 'auto';
   readonly dtype?: 'float32' | 'float16';
   readonly output?: string;
+  readonly image?: string;
+  readonly strength?: number;
   readonly latents?: string;
   readonly saveLatents?: string;
 }
@@ -42,10 +46,14 @@ export async function paint(
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
+  if (options.strength !== undefined && options.image === undefined) {
+    throw new UsageError('--strength needs --image, the picture to start from.');
+  }
   const output = options.output ?? fileNameOf(prompt);
   await assertWritable('--output', output);
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
   const latents = options.latents === undefined ? undefined : await readLatents(options.latents);
+  const image = options.image === undefined ? undefined : await readImage(options.image, options);
   const defaults = options.model === undefined ? modelDefaults : usualDefaults;
   const settings = {
     steps: options.steps ?? defaults.numInferenceSteps,
@@ -67,10 +75,10 @@ export async function paint(
       guidanceScale: settings.guidanceScale,
       guidanceRescale: options.guidanceRescale,
       seed: options.seed,
-      width: options.width,
-      height: options.height,
+      ...(image
+        ? { image, strength: options.strength }
+        : { width: options.width, height: options.height, latents }),
       numImagesPerPrompt: options.images,
-      latents,
       scheduler: options.scheduler,
       eta: options.eta,
       clipSkip: options.clipSkip,
@@ -93,12 +101,28 @@ export async function paint(
   }
 }
 
+/** Options that a picture from a picture has no use for. */
+const textOnly = ['width', 'height', 'latents'] as const;
+
+/** Reads the picture to start from. @throws {UsageError} if it is not there, or an option does not go with it */
+async function readImage(path: string, options: PaintOptions): Promise<RgbImage> {
+  const extra = textOnly.find((name) => options[name] !== undefined);
+  if (extra)
+    throw new UsageError(
+      `--${extra} does not go with --image, which has a size of its own. Leave one of them out.`,
+    );
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new UsageError(`--image: "${path}" cannot be read. Check the path.`, { cause });
+  });
+  return decodePng(bytes).image;
+}
+
 async function writePictures(
   output: string,
   prompt: string,
   options: PaintOptions,
   { steps, guidanceScale, ownScheduler }: { steps: number; guidanceScale: number; ownScheduler: string },
-  { images, seed }: TextToImageResult,
+  { images, seed }: PaintResult,
 ): Promise<string[]> {
   const files: string[] = [];
   for (const [index, image] of images.entries()) {
@@ -113,6 +137,7 @@ async function writePictures(
         Size: `${image.width}x${image.height}`,
         ...(images.length > 1 && { 'Batch size': `${images.length}`, 'Batch pos': `${index}` }),
         ...(options.clipSkip !== undefined && { 'Clip skip': `${options.clipSkip + 1}` }),
+        ...(options.strength !== undefined && { 'Denoising strength': `${options.strength}` }),
         ...(options.eta !== undefined && { Eta: `${options.eta}` }),
         Model: options.model === undefined ? 'Emulsion default' : basename(resolve(options.model)),
         Version: 'Emulsion',

@@ -2,9 +2,12 @@ export { NonFiniteError, UnsupportedModelError } from './errors.ts';
 export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
 export { type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
 export {
+  type ImageToImageOptions,
+  imageToImage,
+  type PaintOptions,
+  type PaintResult,
   type StableDiffusionParts,
   type TextToImageOptions,
-  type TextToImageResult,
   textToImage,
 } from './stable-diffusion.ts';
 export { unetDenoiser } from './unet-denoiser.ts';

@@ -154,6 +154,30 @@ test.each<[Partial<TextToImageOptions>, string]>([
   await expect(pipeline({ ...small, ...change })).rejects.toThrow(message);
 });
 
+test('a picture from a picture takes the share of the steps that strength says', async () => {
+  const { images } = await pipeline(small);
+  const steps: number[] = [];
+  const image = images[0]!;
+  const options = { prompt: 'a dog', image, numInferenceSteps: 10, seed: 0, scheduler: 'ddim' };
+  const { pixels } = await pipeline({
+    ...options,
+    strength: 0.3,
+    onStep: ({ totalSteps }) => void steps.push(totalSteps),
+  });
+  expect(steps).toEqual([3, 3, 3]);
+  expect(pixels.dims).toEqual([1, 3, 64, 64]);
+  await expect(pipeline({ ...options, strength: 0 })).rejects.toThrow(
+    'strength is 0. Give a number above 0 and at most 1; 1 keeps nothing of the picture.',
+  );
+  await expect(pipeline({ ...options, strength: 0.05 })).rejects.toThrow(
+    'strength is 0.05, which leaves none of 10 steps. Raise strength or numInferenceSteps.',
+  );
+  const odd = { ...image, height: 63, data: image.data.slice(0, 63 * 64 * 3) };
+  await expect(pipeline({ ...options, image: odd })).rejects.toThrow(
+    'height and width multiples of 8. Resize or crop it.',
+  );
+});
+
 test('a guidance scale that overflows is found in the step where it does', async () => {
   await expect(pipeline({ ...small, guidanceScale: 1e39 })).rejects.toThrow(
     /^unet: in step 1 of 3 it gave \d+ of 256 elements that are not finite numbers\. The weights may be damaged, or the guidance scale too high/,

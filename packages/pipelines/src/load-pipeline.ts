@@ -8,9 +8,11 @@ import { loadVae } from '@emulsion/vae';
 import { createDevice, openFolder } from '#platform';
 import { UnsupportedModelError } from './errors.ts';
 import {
+  type ImageToImageOptions,
+  imageToImage,
+  type PaintResult,
   type StableDiffusionParts,
   type TextToImageOptions,
-  type TextToImageResult,
   textToImage,
 } from './stable-diffusion.ts';
 
@@ -32,7 +34,8 @@ export interface LoadPipelineOptions extends Cancellable {
 
 /** Paints pictures; its parts can be used by themselves. */
 export interface Pipeline extends StableDiffusionParts {
-  (options: TextToImageOptions): Promise<TextToImageResult>;
+  /** Without an `image` from the prompt alone, with one from that. */
+  (options: TextToImageOptions | ImageToImageOptions): Promise<PaintResult>;
   /** What of the model's folder is not used, in sentences. */
   readonly notes: readonly string[];
   /** Frees the model, and the device unless it was given. */
@@ -79,7 +82,7 @@ export async function loadPipeline(
     const parts = await loadParts(model.folder, device, options, (part) => loaded.push(part));
     const unused = parts.unet.unusedWeights.length + parts.promptEncoder.textEncoder.unusedWeights.length;
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
-    return Object.assign((request: TextToImageOptions) => textToImage(parts, request), parts, {
+    return Object.assign(painter(parts), parts, {
       notes,
       dispose,
     });
@@ -88,6 +91,9 @@ export async function loadPipeline(
     throw error;
   }
 }
+
+const painter = (parts: StableDiffusionParts) => (request: TextToImageOptions | ImageToImageOptions) =>
+  'image' in request && request.image ? imageToImage(parts, request) : textToImage(parts, request);
 
 function assertSupported({ className, components: found, folder }: DiffusersFolder): string[] {
   if (className !== 'StableDiffusionPipeline') {

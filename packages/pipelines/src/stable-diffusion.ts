@@ -1,9 +1,17 @@
 // Stable Diffusion (Rombach et al. 2022): text to latents with a guided U-Net, latents to a picture.
 import { classifierFreeGuidance } from '@emulsion/guidance';
-import { type RgbImage, tensorToImages } from '@emulsion/image';
+import { imageToTensor, type RgbImage, tensorToImages } from '@emulsion/image';
 import type { Cancellable, Device } from '@emulsion/runtime';
-import { createScheduler, resolveScheduler, type Scheduler } from '@emulsion/schedulers';
-import { createRng, InvalidArgumentError, ShapeError, type Tensor } from '@emulsion/tensor';
+import { createScheduler, type Plan, resolveScheduler, type Scheduler } from '@emulsion/schedulers';
+import {
+  createRng,
+  InvalidArgumentError,
+  type Rng,
+  ShapeError,
+  type Tensor,
+  type TensorOps,
+  tensor,
+} from '@emulsion/tensor';
 import type { PromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
@@ -21,8 +29,8 @@ export interface StableDiffusionParts {
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
 }
 
-/** A request for pictures. The names and their meaning are those of diffusers. */
-export interface TextToImageOptions extends Cancellable {
+/** What every request for pictures may say. The names and their meaning are those of diffusers. */
+export interface PaintOptions extends Cancellable {
   /** What the picture shows; a list gives a picture for each. */
   readonly prompt: string | readonly string[];
   /** What it is led away from; one for all prompts or one for each. Needs a `guidanceScale` other than 1. */
@@ -38,12 +46,7 @@ export interface TextToImageOptions extends Cancellable {
   readonly guidanceRescale?: number | undefined;
   /** Seed of torch's CPU generator; a random one unless given. 0 is a seed. */
   readonly seed?: number | bigint | undefined;
-  /** Pixels; the model's own size unless given. Multiples of the autoencoder's scale, 8 for most. */
-  readonly width?: number | undefined;
-  readonly height?: number | undefined;
   readonly numImagesPerPrompt?: number | undefined;
-  /** Standard normal noise to start from, `[pictures, channels, height/scale, width/scale]`, instead of the seed's. */
-  readonly latents?: Tensor | undefined;
   /** A sampler's name (see the table in @emulsion/schedulers), or the JSON of a scheduler_config.json. */
   readonly scheduler?: string | Readonly<Record<string, unknown>> | undefined;
   /** Amount of noise that a stochastic sampler adds in a step; its meaning is the sampler's. */
@@ -55,7 +58,24 @@ export interface TextToImageOptions extends Cancellable {
   readonly onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
 }
 
-export interface TextToImageResult {
+/** Pictures from prompts. */
+export interface TextToImageOptions extends PaintOptions {
+  /** Pixels; the model's own size unless given. Multiples of the autoencoder's scale, 8 for most. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** Standard normal noise to start from, `[pictures, channels, height/scale, width/scale]`, instead of the seed's. */
+  readonly latents?: Tensor | undefined;
+}
+
+/** Pictures from a picture and prompts. */
+export interface ImageToImageOptions extends PaintOptions {
+  /** One picture for all prompts or one for each: bytes, or `[batch, 3, height, width]` in [0, 1]. */
+  readonly image: RgbImage | Tensor;
+  /** Share of the steps that is taken, above 0 and at most 1; 1 keeps nothing of the picture; 0.8 unless said otherwise. */
+  readonly strength?: number | undefined;
+}
+
+export interface PaintResult {
   readonly images: RgbImage[];
   /** The pictures before they are rounded to bytes: `[pictures, 3, height, width]` in [0, 1]. */
   readonly pixels: Tensor;
@@ -65,45 +85,126 @@ export interface TextToImageResult {
   readonly seed: number | bigint;
 }
 
-/** Paints pictures from prompts. @throws the errors of the parts, each with what to do */
-export async function textToImage(
+/** What every task of the pipeline starts with. */
+interface Request {
+  readonly seed: number | bigint;
+  readonly rng: Rng;
+  readonly scheduler: Scheduler;
+  readonly plan: Plan;
+  readonly prompts: readonly string[];
+}
+
+function requestOf({ schedulerConfig }: StableDiffusionParts, options: PaintOptions): Request {
+  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
+  const { scheduler: wanted } = options;
+  const config = typeof wanted === 'string' ? resolveScheduler(wanted, schedulerConfig) : wanted;
+  const scheduler = createScheduler(config ?? schedulerConfig);
+  const prompts = listOf(options.prompt);
+  if (prompts.length === 0) {
+    throw new InvalidArgumentError('prompt: the list is empty. Give at least one prompt.');
+  }
+  const rng = createRng({ kind: 'torch-cpu', seed });
+  return { seed, rng, scheduler, plan: scheduler.plan(planOptions(options)), prompts };
+}
+
+/** Denoises from a state on, decodes, and gives the result. */
+async function paint(
   parts: StableDiffusionParts,
-  options: TextToImageOptions,
-): Promise<TextToImageResult> {
+  options: PaintOptions,
+  { seed, rng, scheduler, plan, prompts }: Request,
+  start: { readonly sample: Tensor; readonly beginIndex: number },
+): Promise<PaintResult> {
   const { device, unet, vae } = parts;
   const { guidanceScale = 7.5, guidanceRescale = 0, signal, onStep, eta } = options;
   const { ops } = device;
-  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
-  const rng = createRng({ kind: 'torch-cpu', seed });
-  const scheduler = schedulerOf(parts.schedulerConfig, options.scheduler);
-  const plan = scheduler.plan(planOptions(options));
-  const prompts = listOf(options.prompt);
-  const dims = latentDims(parts, options, prompts.length);
-  const denoiser = classifierFreeGuidance(unetDenoiser(unet, ops, { signal }), {
-    guidanceScale,
-    guidanceRescale,
-    ops,
-  });
-
-  const noise = options.latents ?? rng.normal(dims);
-  assertNoise(noise, dims);
+  const guidance = { guidanceScale, guidanceRescale, ops };
+  const denoiser = classifierFreeGuidance(unetDenoiser(unet, ops, { signal }), guidance);
   const condition = await encodeConditions(parts, options, prompts, guidanceScale !== 1);
   const sampler = scheduler.sample({
     plan,
     ops,
-    sample: ops.combine([plan.initNoiseSigma, noise]),
-    noise: (noiseDims) => rng.normal(noiseDims),
+    ...start,
+    noise: (dims) => rng.normal(dims),
     ...(eta !== undefined && { eta }),
   });
-  const latents = await runSampler(sampler, {
-    denoiser,
-    condition,
-    totalSteps: plan.timesteps.length,
-    onStep,
-    signal,
-  });
+  const totalSteps = plan.timesteps.length - start.beginIndex;
+  const latents = await runSampler(sampler, { denoiser, condition, totalSteps, onStep, signal });
   const pixels = await decode(vae, device, latents, { signal });
   return { images: tensorToImages(pixels), pixels, latents, seed };
+}
+
+/** Paints pictures from prompts. @throws the errors of the parts, each with what to do */
+export async function textToImage(
+  parts: StableDiffusionParts,
+  options: TextToImageOptions,
+): Promise<PaintResult> {
+  const request = requestOf(parts, options);
+  const dims = latentDims(parts, options, request.prompts.length);
+  const noise = options.latents ?? request.rng.normal(dims);
+  assertNoise(noise, dims);
+  const sample = parts.device.ops.combine([request.plan.initNoiseSigma, noise]);
+  return paint(parts, options, request, { sample, beginIndex: 0 });
+}
+
+/**
+ * Paints over a picture (Meng et al. 2022, SDEdit): noise is added to its latents, and the last steps take it away.
+ * @throws {InvalidArgumentError} if `strength` is not above 0 and at most 1, or leaves no step, and the errors of the
+ * parts
+ */
+export async function imageToImage(
+  parts: StableDiffusionParts,
+  options: ImageToImageOptions,
+): Promise<PaintResult> {
+  const { vae, device } = parts;
+  const { ops } = device;
+  const { strength = 0.8, numImagesPerPrompt = 1, signal } = options;
+  const request = requestOf(parts, options);
+  const { rng, scheduler, plan, prompts } = request;
+  const beginIndex = firstStep(plan, strength, scheduler.evaluationsPerStep);
+  const image = 'channels' in options.image ? imageToTensor(options.image) : options.image;
+  assertFinite(image, 'image: the picture has', 'Give pixels from 0 to 1.');
+  const { mean, logvar } = await vae.encode(ops.affine(image, 2, -1), { signal });
+  const deviation = tensor(
+    logvar.data.map((value) => Math.exp(value / 2)),
+    logvar.dims,
+  );
+  const z = ops.combine([1, mean], [1, ops.multiply(deviation, rng.normal(mean.dims))]);
+  const latents = repeatTo(ops, vae.toLatents(z), prompts.length * numImagesPerPrompt);
+  const noise = rng.normal(latents.dims);
+  const sample = scheduler.addNoise({ sample: latents, noise, plan, beginIndex, ops });
+  return paint(parts, options, request, { sample, beginIndex });
+}
+
+/** The first of the plan's timesteps that is visited when only the share `strength` of the steps is taken. */
+function firstStep(
+  { timesteps, numInferenceSteps }: Plan,
+  strength: number,
+  evaluationsPerStep: number,
+): number {
+  if (!(strength > 0 && strength <= 1)) {
+    throw new InvalidArgumentError(
+      `strength is ${strength}. Give a number above 0 and at most 1; 1 keeps nothing of the picture.`,
+    );
+  }
+  const steps = Math.min(Math.floor(numInferenceSteps * strength), numInferenceSteps);
+  const first = (numInferenceSteps - steps) * evaluationsPerStep;
+  if (steps === 0 || first >= timesteps.length) {
+    throw new InvalidArgumentError(
+      `strength is ${strength}, which leaves none of ${numInferenceSteps} steps. Raise strength or numInferenceSteps.`,
+    );
+  }
+  return first;
+}
+
+/** As many samples as are wanted, each of the batch as often as the others. */
+function repeatTo(ops: TensorOps, x: Tensor, batch: number): Tensor {
+  const own = x.dims[0]!;
+  if (batch % own !== 0) {
+    throw new InvalidArgumentError(
+      `image: ${own} pictures came for ${batch}. Give one for all or one for each.`,
+    );
+  }
+  return ops.concat(Array.from({ length: batch / own }, () => x));
 }
 
 /** Pictures of latents, one at a time: a decoder's memory grows with its batch. Gives `[batch, 3, height, width]` in [0, 1]. */
@@ -124,14 +225,7 @@ async function decode(vae: Vae, { ops }: Device, latents: Tensor, options: Cance
 const listOf = (text: string | readonly string[]): readonly string[] =>
   typeof text === 'string' ? [text] : text;
 
-function schedulerOf(
-  own: Readonly<Record<string, unknown>>,
-  wanted: TextToImageOptions['scheduler'],
-): Scheduler {
-  return createScheduler(typeof wanted === 'string' ? resolveScheduler(wanted, own) : (wanted ?? own));
-}
-
-function planOptions({ numInferenceSteps, timesteps, sigmas }: TextToImageOptions) {
+function planOptions({ numInferenceSteps, timesteps, sigmas }: PaintOptions) {
   if (timesteps) return { timesteps };
   if (sigmas) return { sigmas };
   return { numInferenceSteps: numInferenceSteps ?? 50 };
@@ -145,7 +239,6 @@ function latentDims(
 ): number[] {
   const { latents, numImagesPerPrompt = 1 } = options;
   const { scale } = vae.config;
-  if (prompts === 0) throw new InvalidArgumentError('prompt: the list is empty. Give at least one prompt.');
   if (!Number.isInteger(numImagesPerPrompt) || numImagesPerPrompt < 1) {
     throw new InvalidArgumentError(
       `numImagesPerPrompt is ${numImagesPerPrompt}. Give an integer of at least 1.`,
@@ -177,7 +270,7 @@ function assertNoise(noise: Tensor, dims: readonly number[]): void {
 /** The encoded prompts, each as often as pictures are made of it, with their negatives. */
 async function encodeConditions(
   parts: StableDiffusionParts,
-  options: TextToImageOptions,
+  options: PaintOptions,
   prompts: readonly string[],
   guided: boolean,
 ) {

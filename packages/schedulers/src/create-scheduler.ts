@@ -60,6 +60,7 @@ function schedulerOf(className: string, parts: SchedulerParts, unusedKeys: reado
     noiseSchedule: parts.noiseSchedule,
     unusedKeys,
     sampleOptions,
+    evaluationsPerStep: parts.evaluationsPerStep ?? 1,
     plan(options) {
       assertPlanOptions(className, parts, options);
       return parts.plan(options);

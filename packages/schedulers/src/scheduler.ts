@@ -108,6 +108,8 @@ export interface Scheduler {
   readonly unusedKeys: readonly string[];
   /** The options of `sample` that this class takes besides `plan`, `sample`, `ops`, `noise` and `beginIndex`. */
   readonly sampleOptions: readonly SamplerSetting[];
+  /** How many of the plan's timesteps a step visits: 2 for most samplers of order 2 with one step. */
+  readonly evaluationsPerStep: number;
   /** @throws {InvalidArgumentError} if the options make no plan for this scheduler */
   plan(options: PlanOptions): Plan;
   /**

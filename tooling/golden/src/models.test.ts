@@ -1,6 +1,7 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { ConfigError } from '@emulsion/nn';
 import {
+  type ImageToImageOptions,
   loadPipeline,
   type StepEvent,
   type TextToImageOptions,
@@ -9,7 +10,7 @@ import {
 import type { Device } from '@emulsion/runtime';
 import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
-import { type Tensor, tensor } from '@emulsion/tensor';
+import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
 import { loadTextEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
@@ -155,7 +156,7 @@ async function checkVae(golden: Golden, models: Models): Promise<Check | string>
 }
 
 /** Arguments of the recorded calls, by the names that they have here. */
-const argumentNames: Readonly<Record<string, keyof TextToImageOptions>> = {
+const argumentNames: Readonly<Record<string, keyof (TextToImageOptions & ImageToImageOptions)>> = {
   prompt: 'prompt',
   negative_prompt: 'negativePrompt',
   num_inference_steps: 'numInferenceSteps',
@@ -169,15 +170,23 @@ const argumentNames: Readonly<Record<string, keyof TextToImageOptions>> = {
   num_images_per_prompt: 'numImagesPerPrompt',
   eta: 'eta',
   clip_skip: 'clipSkip',
+  strength: 'strength',
+};
+
+/** Tensors that the pipelines of these classes take. */
+const tensorArguments: Readonly<Record<string, readonly string[]>> = {
+  StableDiffusionPipeline: ['latents'],
+  StableDiffusionImg2ImgPipeline: ['image'],
 };
 
 async function checkPipeline(golden: Golden, models: Models): Promise<Check | string> {
   const { pipeline: className, call = {}, tensor_inputs = [], scheduler, tolerance } = golden.json;
-  if (className !== 'StableDiffusionPipeline') return `there is no pipeline for ${className}`;
+  const tensors = className === undefined ? undefined : tensorArguments[className];
+  if (!tensors) return `there is no pipeline for ${className}`;
   if (familyOf(golden, models).components) return 'its components lie in folders of several models';
   const unknown = Object.keys(call).find((name) => !argumentNames[name]);
   if (unknown !== undefined) return `the pipeline has no argument for "${unknown}"`;
-  const tensorInput = tensor_inputs.find((name) => name !== 'latents');
+  const tensorInput = tensor_inputs.find((name) => !tensors.includes(name));
   if (tensorInput !== undefined) return `the pipeline takes no tensor "${tensorInput}"`;
   const refusal = schedulerRefusal(scheduler);
   if (refusal !== undefined) return refusal;
@@ -188,17 +197,22 @@ async function checkPipeline(golden: Golden, models: Models): Promise<Check | st
     // Arguments of diffusers under their names here, each of the type that the option has.
     const options = Object.fromEntries(
       Object.entries(call).map(([name, value]) => [argumentNames[name], value]),
-    ) as unknown as TextToImageOptions;
+    ) as unknown as TextToImageOptions & ImageToImageOptions;
     const { pixels, latents } = await pipeline({
       ...options,
       // As diffusers does.
       truncatePrompt: true,
       scheduler,
-      latents: tensor_inputs.includes('latents') ? await golden.tensor('in.latents') : undefined,
+      ...(tensor_inputs.includes('latents') && { latents: await golden.tensor('in.latents') }),
+      ...(tensor_inputs.includes('image') && {
+        image: cpuOps.affine(await golden.tensor('in.image'), 1 / 255, 0),
+      }),
       onStep: (event) => void steps.push(event),
     });
     const { rtol, image_atol: imageAtol = 0, latents_atol: latentsAtol = 0 } = tolerance;
-    const timesteps = await golden.tensor('timesteps');
+    // All of the scheduler's; a picture from a picture starts in the middle.
+    const all = await golden.tensor('timesteps');
+    const timesteps = tensor(all.data.slice(-steps.length), [steps.length]);
     assertClose(
       'timesteps',
       tensor(

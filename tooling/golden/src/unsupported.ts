@@ -39,7 +39,6 @@ export const unsupported: readonly Unsupported[] = [
     family: 'lcm',
     reason: 'guidance as an embedding comes later',
   },
-  { area: 'models', pipeline: 'StableDiffusionImg2ImgPipeline', reason: 'pictures from pictures come later' },
   { area: 'models', pipeline: 'StableDiffusionInpaintPipeline', reason: 'inpainting comes later' },
   { area: 'models', pipeline: 'StableDiffusionInstructPix2PixPipeline', reason: 'editing comes later' },
   { area: 'models', pipeline: 'StableDiffusionControlNetPipeline', reason: 'ControlNets come later' },
