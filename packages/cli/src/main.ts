@@ -77,7 +77,9 @@ function program(
     .option('--eta <x>', 'amount of noise that a stochastic sampler adds', number)
     .option('--truncate-prompt', 'cut a prompt that is longer than the model reads')
     .addOption(
-      new Option('--device <device>', 'what to run on').choices(['auto', ...deviceKinds]).default('auto'),
+      new Option('--device <device>', 'what to run on')
+        .choices(['auto', ...deviceKinds.filter((kind) => kind !== 'wasm')])
+        .default('auto'),
     )
     .addOption(
       new Option('--dtype <type>', 'which copy of the weights to read').choices(['float32', 'float16']),

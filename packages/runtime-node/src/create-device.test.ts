@@ -1,6 +1,6 @@
 /// <reference types="node" />
 import { GraphBuilder } from '@emulsion/onnx';
-import type { Device } from '@emulsion/runtime';
+import { type Device, testAttention } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDevice } from './create-device.ts';
@@ -103,6 +103,19 @@ test('a device that is not there says what it needs', async () => {
   );
   // A word from a program without types.
   await expect(createDevice('gpu' as 'cpu')).rejects.toThrow(
-    'device: "gpu" is none. Take one of auto, cpu, cuda, webgpu.',
+    'device: "gpu" is none of Node\'s. Take one of auto, cpu, cuda, webgpu.',
   );
+});
+
+test('the processor computes fused attention as it does decomposed', async () => {
+  expect(device.dialect.attention).toBe('fused');
+  expect(await testAttention(device)).toMatchObject({ attention: 'fused' });
+});
+
+test('what was passed over, and why, can be read', async () => {
+  const chosen = await createDevice('auto');
+  if (chosen.kind !== 'cuda') expect(chosen.notes[0]).toMatch(/^The device "cuda" is not available\./);
+  if (chosen.kind === 'cpu')
+    expect(chosen.notes[1]).toMatch(/^The device "webgpu" is (not available|slower)/);
+  await chosen.dispose();
 });

@@ -7,10 +7,11 @@ import {
   type DeviceKind,
   DeviceLostError,
   DeviceUnavailableError,
-  deviceKinds,
+  type Dialect,
   RunError,
   type Session,
   SessionError,
+  testAttention,
 } from '@emulsion/runtime';
 import { type AnyTensor, cpuOps, InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
 import { InferenceClient, RequestFailure } from './inference-client.ts';
@@ -115,16 +116,17 @@ class NodeSession implements Session {
 }
 
 class NodeDevice implements Device {
-  readonly kind: DeviceKind;
+  readonly kind: NodeDeviceKind;
   readonly ops = cpuOps;
-  readonly dialect;
+  readonly notes: string[] = [];
+  dialect: Dialect;
   nextSession = 0;
   #client: InferenceClient | undefined = new InferenceClient();
 
-  constructor(kind: DeviceKind) {
+  constructor(kind: NodeDeviceKind) {
     this.kind = kind;
-    // MultiHeadAttention is wrong on some Vulkan drivers; see docs/decisions/attention-forms.md.
-    this.dialect = { attention: kind === 'webgpu' ? 'decomposed' : 'fused' } as const;
+    // With WebGPU a driver must first show that it can compute the fused form.
+    this.dialect = { attention: kind === 'webgpu' ? 'decomposed' : 'fused' };
   }
 
   /** The process to talk to: a new one if the last one crashed. */
@@ -153,8 +155,12 @@ class NodeDevice implements Device {
   }
 }
 
+/** The devices that there are in Node. */
+const nodeDeviceKinds = ['cpu', 'cuda', 'webgpu'] as const satisfies readonly DeviceKind[];
+type NodeDeviceKind = (typeof nodeDeviceKinds)[number];
+
 /** What a device needs, for the message when it is not there. */
-const requirements: { readonly [K in DeviceKind]: string } = {
+const requirements: { readonly [K in NodeDeviceKind]: string } = {
   cpu: 'The package onnxruntime-node has no binary for this system.',
   cuda: 'It needs Linux on x86-64, an NVIDIA driver, CUDA 12 with cuDNN 9, and onnxruntime-node installed with ONNXRUNTIME_NODE_INSTALL=cuda12.',
   webgpu: 'It needs a GPU with a Vulkan (Linux), Metal (macOS) or Direct3D 12 (Windows) driver.',
@@ -164,7 +170,7 @@ const requirements: { readonly [K in DeviceKind]: string } = {
 const probeSize = 1024;
 
 /** Seconds that a matrix product takes. @throws {DeviceUnavailableError} */
-async function probe(device: Device): Promise<number> {
+async function probe(device: NodeDevice): Promise<number> {
   const g = new GraphBuilder('probe');
   const dims = [probeSize, probeSize];
   g.output('product', g.op('MatMul', [g.input('a', 'float32', dims), g.input('b', 'float32', dims)]));
@@ -189,36 +195,62 @@ async function probe(device: Device): Promise<number> {
   }
 }
 
-async function open(kind: DeviceKind): Promise<{ device: NodeDevice; seconds: number }> {
+/** Seconds for the product that a GPU stays far below. A slower device is software: attention is not what slows it. */
+const softwareSeconds = 0.25;
+
+async function open(kind: NodeDeviceKind): Promise<{ device: NodeDevice; seconds: number }> {
   const device = new NodeDevice(kind);
   try {
-    return { device, seconds: await probe(device) };
+    const seconds = await probe(device);
+    if (kind === 'webgpu' && seconds < softwareSeconds) {
+      const { attention, note } = await testAttention(device);
+      device.dialect = { attention };
+      device.notes.push(note);
+    }
+    return { device, seconds };
   } catch (error) {
     await device.dispose();
     throw error;
   }
 }
 
+/** CUDA if it works, else the faster one of WebGPU and the CPU. */
+async function openBest(): Promise<NodeDevice> {
+  const notes: string[] = [];
+  const attempt = (kind: NodeDeviceKind) =>
+    open(kind).catch((error: unknown) => {
+      if (!DeviceUnavailableError.is(error)) throw error;
+      notes.push(error.message);
+      return undefined;
+    });
+  const cuda = await attempt('cuda');
+  if (cuda) return cuda.device;
+  const [cpu, webgpu] = [await open('cpu'), await attempt('webgpu')];
+  const [winner, loser] = webgpu && webgpu.seconds < cpu.seconds ? [webgpu, cpu] : [cpu, webgpu];
+  if (loser) {
+    notes.push(
+      `The device "${loser.device.kind}" is slower: it took ${loser.seconds.toFixed(3)} s for a product of matrices, "${winner.device.kind}" ${winner.seconds.toFixed(3)} s.`,
+    );
+    await loser.device.dispose();
+  }
+  winner.device.notes.unshift(...notes);
+  return winner.device;
+}
+
 /**
  * A device of this machine. Graphs run in a process of their own: the caller's event loop stays free, a crash of a
  * driver is an error, and `dispose` gives all memory back.
- * @param kind `auto` is CUDA if it works, else WebGPU if it works and beats the CPU (a software driver does not), else the CPU
+ * @param kind `auto` is CUDA if it works, else WebGPU if it works and beats the CPU (a software driver does not), else
+ * the CPU; the device's `notes` say what was passed over and why
  * @throws {DeviceUnavailableError} if it is not there, with what it needs
  */
 export async function createDevice(kind: DeviceKind | 'auto' = 'auto'): Promise<Device> {
-  if (kind !== 'auto') {
-    if (!deviceKinds.includes(kind)) {
-      throw new InvalidArgumentError(
-        `device: "${kind}" is none. Take one of auto, ${deviceKinds.join(', ')}.`,
-      );
-    }
-    return (await open(kind)).device;
+  if (kind === 'auto') return openBest();
+  const known = nodeDeviceKinds.find((candidate) => candidate === kind);
+  if (!known) {
+    throw new InvalidArgumentError(
+      `device: "${kind}" is none of Node's. Take one of auto, ${nodeDeviceKinds.join(', ')}.`,
+    );
   }
-  const cuda = await open('cuda').catch(() => undefined);
-  if (cuda) return cuda.device;
-  const [cpu, webgpu] = [await open('cpu'), await open('webgpu').catch(() => undefined)];
-  if (!webgpu) return cpu.device;
-  const [winner, loser] = webgpu.seconds < cpu.seconds ? [webgpu, cpu] : [cpu, webgpu];
-  await loser.device.dispose();
-  return winner.device;
+  return (await open(known)).device;
 }

@@ -2,8 +2,8 @@
 import type { Model } from '@emulsion/onnx';
 import type { AnyTensor, Tensor, TensorOps } from '@emulsion/tensor';
 
-/** What graphs run on. */
-export const deviceKinds = ['cpu', 'cuda', 'webgpu'] as const;
+/** What graphs run on: in Node the processor, CUDA or WebGPU, in a browser WebGPU or WebAssembly. */
+export const deviceKinds = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
 export type DeviceKind = (typeof deviceKinds)[number];
 
 /** How graphs are written for a device: the forms of a layer that its kernels are right and fast for. */
@@ -33,6 +33,8 @@ export interface Session {
 export interface Device {
   readonly kind: DeviceKind;
   readonly dialect: Dialect;
+  /** What the device is and why it was chosen, in sentences. */
+  readonly notes: readonly string[];
   /** Arithmetic between runs. */
   readonly ops: TensorOps;
   /**

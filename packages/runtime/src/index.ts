@@ -1,3 +1,4 @@
+export { type AttentionSelfTest, testAttention } from './attention-self-test.ts';
 export {
   type Cancellable,
   type Device,
