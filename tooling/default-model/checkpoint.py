@@ -134,7 +134,7 @@ class Training:
 
     def report(self, every, size, **values):
         """prints the means of `values` every so many samples"""
-        self.log.append({k: float(v) for k, v in values.items()})
+        self.log.append({k: v.item() if isinstance(v, torch.Tensor) else v for k, v in values.items()})
         if (self.samples + size) // every > self.samples // every:
             means = {k: sum(entry[k] for entry in self.log) / len(self.log) for k in values}
             speed = (self.samples + size - self.first) / (time.time() - self.started)

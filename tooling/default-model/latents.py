@@ -40,7 +40,7 @@ def main():
 
 
 def load_latents(work_dir, tokenizer):
-    """all chapters: float16 latents `[n, 4, 16, 16]`, int64 token ids `[n, 32]`"""
+    """all chapters: float16 latents `[n, 4, 16, 16]`, int64 token ids `[n, 24]`"""
     latents, captions = [], []
     for words in sorted((work_dir / "data").glob("latents-*.json")):
         texts = json.loads(words.read_text())

@@ -15,7 +15,7 @@ import numpy as np
 from compose import Composer, article, clean
 from vocabulary import ACCESSORIES, COLOURS, NOUNS, NUMBERS, PLURALS
 
-LENGTH = 32
+LENGTH = 24
 START, END = "<|startoftext|>", "<|endoftext|>"
 _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 

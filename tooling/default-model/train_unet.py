@@ -25,7 +25,7 @@ def draw_timesteps(generator, batch):
 
 
 def main():
-    args = arguments(__doc__, total=2_000_000, batch=32, lr=4e-4, decay=0.0, ema=0.9995, drop=0.1, grid_every=25_000)
+    args = arguments(__doc__, total=2_000_000, batch=16, lr=3e-4, decay=0.0, ema=0.9995, drop=0.1, grid_every=25_000)
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)

@@ -1,0 +1,130 @@
+"""python -m unittest, in this folder; WORK_DIR names a folder in which `run.ts` has at least rendered and tokenized."""
+import argparse
+import json
+import os
+import tempfile
+import unittest
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from checkpoint import Training
+from compose import Composer
+from diffusion import ALPHAS_CUMPROD, ddim, lcm
+from evaluate import components, halve
+from networks import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
+from tokenizer import Tokenizer, learn
+
+HERE = Path(__file__).parent
+WORK_DIR = os.environ.get("WORK_DIR")
+needs_data = unittest.skipUnless(WORK_DIR, "WORK_DIR is not set")
+
+
+class Data(unittest.TestCase):
+    @needs_data
+    def test_a_held_out_combination_never_occurs(self):
+        composer = Composer(Path(WORK_DIR) / "data" / "sprites.bin")
+        keys = {tuple(key) for key in json.loads((HERE / "held-out.json").read_text())["keys"]}
+        self.assertEqual(len(keys), 100)
+        for index in range(5000):
+            parts = composer.scene(77, index).parts
+            noun = parts.get("noun") or parts.get("face")
+            nouns, colours = parts.get("nouns", [noun]), parts.get("colours", [parts.get("colour")])
+            found = {("colour", c, n) for c, n in zip(colours, nouns)}
+            found.add(("count", parts.get("number"), noun))
+            found.add(("pair", *sorted(map(str, nouns))))
+            found.add(("wears", parts.get("face"), parts.get("accessory")))
+            self.assertFalse(found & keys)
+
+    @needs_data
+    def test_a_picture_depends_on_seed_and_index_alone(self):
+        first, second = (Composer(Path(WORK_DIR) / "data" / "sprites.bin") for _ in range(2))
+        second.picture(5, 11)
+        a, b = first.picture(5, 12), second.picture(5, 12)
+        self.assertEqual(a[1].caption, b[1].caption)
+        self.assertTrue(torch.equal(a[0], b[0]))
+        self.assertFalse(torch.equal(a[0], first.picture(6, 12)[0]))
+
+
+class Words(unittest.TestCase):
+    def test_merges_are_learned_most_frequent_first(self):
+        self.assertEqual(learn({"ab": 5, "abc": 3}, 514 + 2), [("a", "b</w>"), ("b", "c</w>")])
+
+    @needs_data
+    def test_ids_begin_and_end_as_clip_has_them_and_are_padded_with_the_end(self):
+        tokenizer = Tokenizer(Path(WORK_DIR) / "tokenizer")
+        row = tokenizer(["A purple CAT"])[0].tolist()
+        end = tokenizer.ids["<|endoftext|>"]
+        self.assertEqual(row[0], tokenizer.ids["<|startoftext|>"])
+        self.assertEqual(row[1:4], [tokenizer.ids[w + "</w>"] for w in ("a", "purple", "cat")])
+        self.assertEqual(set(row[4:]), {end})
+        self.assertEqual(tokenizer(["cat " * 100])[0].shape, (len(row),))
+
+
+class Networks(unittest.TestCase):
+    def test_the_published_model_loads_by_its_names(self):
+        model = HERE.parents[1] / "packages" / "default-model" / "model"
+        config = json.loads((model / "vae" / "config.json").read_text())
+        vae = AutoencoderKL(tuple(config["block_out_channels"]), sample_size=config["sample_size"])
+        vae.load_state_dict(load_file(model / "vae" / "diffusion_pytorch_model.safetensors"))
+        UNet2DConditionModel().load_state_dict(load_file(model / "unet" / "diffusion_pytorch_model.safetensors"))
+        config = json.loads((model / "text_encoder" / "config.json").read_text())
+        text = CLIPTextModel(config["vocab_size"], tokens=config["max_position_embeddings"])
+        text.load_state_dict(load_file(model / "text_encoder" / "model.safetensors"))
+
+    def test_a_perfect_velocity_brings_any_noise_to_the_picture(self):
+        picture = torch.randn(2, 4, 16, 16)
+
+        def perfect(sample, timesteps, states):
+            alpha = ALPHAS_CUMPROD[timesteps[0]]
+            return (alpha.sqrt() * sample - picture) / (1 - alpha).sqrt()
+
+        noise = torch.randn_like(picture)
+        for made in (ddim(perfect, noise, picture, picture, 10, 1), lcm(perfect, noise, picture, 2)):
+            torch.testing.assert_close(made, picture, atol=1e-3, rtol=0)
+
+
+class Resuming(unittest.TestCase):
+    def train(self, path, total, until=None):
+        torch.manual_seed(0)
+        module = torch.nn.Linear(4, 1)
+        optimizer = torch.optim.AdamW(module.parameters(), 0.1)
+        args = argparse.Namespace(device="cpu", minutes=1, save_every=1e9)
+        training = Training(path, {"m": module}, optimizer, args, total, decay=0.5, warmup=10, ema=0.9)
+        for generator in training.batches(2):
+            x = torch.randn(2, 4, generator=generator)
+            training.step((module(x) - x.sum(1, keepdim=True)).square().mean())
+            training.stop = until is not None and training.samples + 2 >= until
+        return training
+
+    def test_a_stopped_training_ends_where_an_unbroken_one_does(self):
+        with tempfile.TemporaryDirectory() as folder:
+            whole = self.train(Path(folder) / "a.pt", 100)
+            for until in (30, 60, None):
+                broken = self.train(Path(folder) / "b.pt", 100, until)
+            self.assertEqual(broken.samples, 100)
+            torch.testing.assert_close(broken.modules["m"].weight, whole.modules["m"].weight)
+            torch.testing.assert_close(broken.averages["m"]["weight"], whole.averages["m"]["weight"])
+
+    def test_a_larger_total_goes_on_from_before_the_decay(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.train(Path(folder) / "a.pt", 100)
+            longer = self.train(Path(folder) / "a.pt", 400, until=52)
+            self.assertEqual(longer.samples, 52)
+            self.assertEqual(longer.rate(), 1)
+
+
+class Scoring(unittest.TestCase):
+    def test_parts_are_counted_and_halves_are_cut_between_them(self):
+        mask = torch.zeros(64, 64, dtype=torch.bool)
+        mask[5:20, 5:25] = mask[30:50, 5:25] = mask[5:25, 40:60] = mask[62, 62] = True
+        self.assertEqual(len(components(mask)), 3)
+        picture = torch.ones(3, 64, 64)
+        picture[:, 20:40, 4:28] = picture[:, 20:40, 36:60] = 0.5
+        left, right = halve(picture, vertical=False)
+        self.assertEqual((left.sum().item(), right.sum().item()), (480, 480))
+
+
+if __name__ == "__main__":
+    unittest.main()
