@@ -55,6 +55,8 @@ export function terminalReport(): Report {
             bar = new SingleBar({
               format: 'Painting {bar} {value}/{total} steps, {eta_formatted} left',
               barsize: 30,
+              barCompleteChar: '█',
+              barIncompleteChar: '░',
               hideCursor: null,
               clearOnComplete: true,
               stream: process.stderr,
