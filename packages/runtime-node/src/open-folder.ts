@@ -25,7 +25,7 @@ export async function openFolder(path: string): Promise<Folder> {
 }
 
 /** The folder at an absolute path; `name` is what the caller calls it. */
-function folderAt(root: string, name: string): Folder {
+export function folderAt(root: string, name: string): Folder {
   const resolve = (path: string) => join(root, resolvePath(name, path));
   /** Does something with a file, and says which file it was if that fails. */
   const attempt = async <T>(
@@ -68,7 +68,7 @@ function folderAt(root: string, name: string): Folder {
 }
 
 /** The system's code of a failed call, `ENOENT` for instance. */
-function errorCode(error: unknown): string | undefined {
+export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
