@@ -12,21 +12,11 @@ import {
   type Session,
   SessionError,
   testAttention,
+  untilAborted,
 } from '@emulsion/runtime';
 import { type AnyTensor, cpuOps, InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
 import { InferenceClient, RequestFailure } from './inference-client.ts';
 import type { WireModel } from './protocol.ts';
-
-/** Waits for `work`, but not beyond the signal's abort. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
 
 /** The location by which onnxruntime finds a file: within `root`, so that links to anywhere on the drive are followed. */
 const locate = (file: FileRef) =>
@@ -89,6 +79,7 @@ class NodeSession implements Session {
     { signal }: Cancellable = {},
   ): Promise<Record<string, Tensor>> {
     if (this.#disposed) throw new RunError(`${this.#name} was disposed. Load it again to run it.`);
+    signal?.throwIfAborted();
     return untilAborted(this.#run(feeds), signal);
   }
 

@@ -2,6 +2,7 @@ import { type Tensor, tensor } from '@emulsion/tensor';
 import { expect, test } from 'vitest';
 import { testAttention } from './attention-self-test.ts';
 import type { Device, Session } from './device.ts';
+import { DeviceLostError } from './errors.ts';
 
 /** A device that answers each output with the same number, but for those that are given. */
 function answering(
@@ -56,4 +57,9 @@ test('a device that fails takes the decomposed form and says why', async () => {
     attention: 'decomposed',
     note: 'Attention is decomposed: the fused kernel failed (no such kernel).',
   });
+});
+
+test('a device that goes away has shown nothing', async () => {
+  const lost = new DeviceLostError('gone');
+  await expect(testAttention({ createSession: () => Promise.reject(lost) })).rejects.toBe(lost);
 });

@@ -2,6 +2,7 @@
 import { GraphBuilder, type Model, type Value } from '@emulsion/onnx';
 import { createRng, type Tensor } from '@emulsion/tensor';
 import type { Device, Dialect } from './device.ts';
+import { DeviceLostError } from './errors.ts';
 
 /** The form of attention that a device is right with, and why, in a sentence. */
 export interface AttentionSelfTest {
@@ -55,6 +56,7 @@ function worstDifference(a: Tensor, b: Tensor): number {
  * Computes the same attention in both forms on the device. Takes as long as compiling the kernels does; a device's
  * answer is worth remembering.
  * @returns the fused form if both agree, else the decomposed one, which is made of kernels that everything relies on
+ * @throws {DeviceLostError} if the device went away during the test
  */
 export async function testAttention(device: Pick<Device, 'createSession'>): Promise<AttentionSelfTest> {
   const rng = createRng({ kind: 'torch-cpu', seed: 0 });
@@ -79,6 +81,8 @@ export async function testAttention(device: Pick<Device, 'createSession'>): Prom
           note: `Attention is decomposed: the driver's fused kernel was off by ${worst.toPrecision(1)}.`,
         };
   } catch (error) {
+    // This says nothing of the kernel.
+    if (DeviceLostError.is(error)) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     return { attention: 'decomposed', note: `Attention is decomposed: the fused kernel failed (${reason}).` };
   }

@@ -8,3 +8,4 @@ export {
   type Session,
 } from './device.ts';
 export { DeviceLostError, DeviceUnavailableError, RunError, SessionError } from './errors.ts';
+export { untilAborted } from './until-aborted.ts';
