@@ -1,3 +1,6 @@
 import { packageConfig } from '../../tooling/build/tsup.base.ts';
 
-export default packageConfig({ entry: ['src/index.ts', 'src/platform-node.ts'], external: ['#platform'] });
+export default packageConfig({
+  entry: ['src/index.ts', 'src/worker/index.ts', 'src/platform-node.ts'],
+  external: ['#platform'],
+});

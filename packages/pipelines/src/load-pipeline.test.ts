@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { readJson } from '@emulsion/checkpoints';
 import { classifierFreeGuidance } from '@emulsion/guidance';
+import type { RgbImage } from '@emulsion/image';
 import type { Device } from '@emulsion/runtime';
 import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { createScheduler } from '@emulsion/schedulers';
@@ -121,6 +122,21 @@ test('each step is reported with the latents after it, the last ones are the res
     [2, 3],
   ]);
   expect(events.at(-1)?.[2]).toEqual(latents);
+});
+
+test('the preview of the last step is the picture, that of an earlier one is another', async () => {
+  const previews: RgbImage[][] = [];
+  const { images } = await pipeline({
+    ...small,
+    scheduler: 'euler',
+    numImagesPerPrompt: 2,
+    onStep: async ({ preview }) => void previews.push(await preview()),
+  });
+  expect(previews.map(({ length }) => length)).toEqual([2, 2, 2]);
+  // Euler ends on the network's estimate.
+  const difference = images[1]!.data.map((value, i) => Math.abs(value - previews[2]![1]!.data[i]!));
+  expect(Math.max(...difference)).toBeLessThanOrEqual(1);
+  expect(previews[0]).not.toEqual(previews[2]);
 });
 
 test('an abort rejects with its reason and the pipeline goes on painting', async () => {

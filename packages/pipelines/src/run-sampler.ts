@@ -18,12 +18,18 @@ export interface StepEvent {
   readonly latents: Tensor;
 }
 
+/** A question that a sampler asked, and the network's answer to it. */
+export interface AnsweredQuestion {
+  readonly question: Question;
+  readonly modelOutput: Tensor;
+}
+
 export interface RunSamplerOptions<Condition> extends Cancellable {
   readonly denoiser: Denoiser<Condition>;
   readonly condition: Condition;
   readonly totalSteps: number;
   /** Called after each evaluation, and waited for. */
-  readonly onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
+  readonly onStep?: ((event: StepEvent, answered: AnsweredQuestion) => void | Promise<void>) | undefined;
 }
 
 /**
@@ -38,7 +44,8 @@ export async function runSampler<Condition>(
   let next = sampler.next();
   while (!next.done) {
     signal?.throwIfAborted();
-    const { step, timestep, sigma, sample } = next.value;
+    const question = next.value;
+    const { step, timestep, sigma, sample } = question;
     const [output] = await denoiser([{ step, timestep, sigma, sample, condition }]);
     assertFinite(
       output!,
@@ -46,7 +53,8 @@ export async function runSampler<Condition>(
       'The weights may be damaged, or the guidance scale too high for this model.',
     );
     next = sampler.next(output!);
-    await onStep?.({ step, totalSteps, timestep, sigma, latents: next.done ? next.value : next.value.state });
+    const latents = next.done ? next.value : next.value.state;
+    await onStep?.({ step, totalSteps, timestep, sigma, latents }, { question, modelOutput: output! });
   }
   return next.value;
 }

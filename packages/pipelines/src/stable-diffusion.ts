@@ -29,6 +29,15 @@ export interface StableDiffusionParts {
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
 }
 
+/** A step of a painting. */
+export interface PaintStepEvent extends StepEvent {
+  /**
+   * The pictures as the network expects them now: its estimate x̂₀ of the latents, decoded. It costs a run of the
+   * autoencoder each; ask while `onStep` is waited for.
+   */
+  preview(): Promise<RgbImage[]>;
+}
+
 /** What every request for pictures may say. The names and their meaning are those of diffusers. */
 export interface PaintOptions extends Cancellable {
   /** What the picture shows; a list gives a picture for each. */
@@ -55,7 +64,7 @@ export interface PaintOptions extends Cancellable {
   readonly clipSkip?: number | undefined;
   /** Cut a prompt that is longer than the text encoder reads, instead of refusing it. */
   readonly truncatePrompt?: boolean | undefined;
-  readonly onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
+  readonly onStep?: ((event: PaintStepEvent) => void | Promise<void>) | undefined;
 }
 
 /** Pictures from prompts. */
@@ -128,7 +137,17 @@ async function paint(
     ...(eta !== undefined && { eta }),
   });
   const totalSteps = plan.timesteps.length - start.beginIndex;
-  const latents = await runSampler(sampler, { denoiser, condition, totalSteps, onStep, signal });
+  const latents = await runSampler(sampler, {
+    denoiser,
+    condition,
+    totalSteps,
+    signal,
+    onStep: (event, answered) => {
+      const preview = async () =>
+        tensorToImages(await decode(vae, device, scheduler.denoised({ ...answered, ops }), { signal }));
+      return onStep?.({ ...event, preview });
+    },
+  });
   const pixels = await decode(vae, device, latents, { signal });
   return { images: tensorToImages(pixels), pixels, latents, seed };
 }

@@ -1,0 +1,8 @@
+export type { Endpoint } from './endpoint.ts';
+export {
+  type LoadPipelineInWorkerOptions,
+  loadPipelineInWorker,
+  type WorkerPipeline,
+} from './load-pipeline-in-worker.ts';
+export type { PipelineDescription } from './protocol.ts';
+export { type ServeWorkerOptions, serveWorker } from './serve-worker.ts';

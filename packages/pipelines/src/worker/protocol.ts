@@ -1,0 +1,49 @@
+// The messages between a pipeline in a worker and its client. Each pipeline has a port of its own.
+import type { RgbImage } from '@emulsion/image';
+import type { LoadEvent, Pipeline } from '../load-pipeline.ts';
+import type { StepEvent } from '../run-sampler.ts';
+import type { PaintResult } from '../stable-diffusion.ts';
+import type { WireError } from './wire-error.ts';
+
+/** What of a pipeline is data. */
+export interface PipelineDescription {
+  readonly device: Pick<Pipeline['device'], 'kind' | 'dialect' | 'notes'>;
+  readonly unet: Pick<Pipeline['unet'], 'config' | 'unusedWeights'>;
+  readonly vae: Pick<Pipeline['vae'], 'config'>;
+  readonly schedulerConfig: Pipeline['schedulerConfig'];
+  readonly notes: readonly string[];
+}
+
+/** The one message to the worker itself: a port, over which a pipeline is to be loaded and used. */
+export interface OpenMessage {
+  readonly type: 'emulsion:open';
+  readonly port: MessagePort;
+}
+
+/** The number of the call that loads the pipeline; later ones count up from it. */
+export const loadCall = 0;
+
+/** To the worker. Each call has a number; the other messages say by it which call they are about. */
+export type ClientMessage =
+  | { readonly type: 'load'; readonly call: number; readonly source: unknown; readonly options: object }
+  | { readonly type: 'paint'; readonly call: number; readonly request: object }
+  | { readonly type: 'dispose'; readonly call: number }
+  | { readonly type: 'abort'; readonly call: number }
+  /** What the step is to look like, asked while the worker waits with it. */
+  | { readonly type: 'preview'; readonly call: number }
+  /** The step was dealt with. */
+  | { readonly type: 'continue'; readonly call: number };
+
+/** From the worker. With a step it waits until it is told to continue. */
+export type WorkerMessage =
+  | { readonly type: 'progress'; readonly call: number; readonly event: LoadEvent }
+  | { readonly type: 'step'; readonly call: number; readonly event: StepEvent }
+  | { readonly type: 'preview'; readonly call: number; readonly preview: Outcome<RgbImage[]> }
+  | {
+      readonly type: 'done';
+      readonly call: number;
+      readonly outcome: Outcome<PipelineDescription | PaintResult | undefined>;
+    };
+
+/** How something ended. */
+export type Outcome<Value> = { readonly value: Value } | { readonly error: WireError };

@@ -1,0 +1,144 @@
+// The worker's side: loads pipelines where a client asks for them, and runs them.
+import type { Folder } from '@emulsion/checkpoints';
+import { type LoadPipelineOptions, loadPipeline, type Pipeline } from '../load-pipeline.ts';
+import type { PaintStepEvent, TextToImageOptions } from '../stable-diffusion.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { ClientMessage, OpenMessage, Outcome, PipelineDescription, WorkerMessage } from './protocol.ts';
+import { transferables } from './transferables.ts';
+import { encodeError } from './wire-error.ts';
+
+export interface ServeWorkerOptions<Source> {
+  /** Where clients write to; the worker's own scope unless given. */
+  readonly endpoint?: Endpoint | undefined;
+  /** Makes of what a client calls its model what `loadPipeline` takes; as it is unless given. */
+  readonly openSource?: ((source: Source) => string | Folder | Promise<string | Folder>) | undefined;
+}
+
+/**
+ * Serves pipelines to the clients of a worker: see `loadPipelineInWorker`. Other messages are left alone.
+ * @returns a function that takes no further clients
+ */
+export function serveWorker<Source = string>(options: ServeWorkerOptions<Source> = {}): () => void {
+  // A worker's global scope is an endpoint; the types at hand are those of a page.
+  const endpoint = options.endpoint ?? (globalThis as unknown as Endpoint);
+  // Without a way to open them, sources are what loadPipeline takes.
+  const openSource = options.openSource ?? ((source) => source as string);
+  const listen = (event: Event) => {
+    const { data } = event as MessageEvent<unknown>;
+    if (isOpenMessage(data)) servePipeline(data.port, openSource as (source: unknown) => string | Folder);
+  };
+  endpoint.addEventListener('message', listen);
+  return () => endpoint.removeEventListener('message', listen);
+}
+
+const isOpenMessage = (data: unknown): data is OpenMessage =>
+  typeof data === 'object' && data !== null && 'type' in data && data.type === 'emulsion:open';
+
+/** A call that is under way. */
+interface Running {
+  readonly controller: AbortController;
+  /** Settles when the call has ended, whether well or not. */
+  ended?: Promise<unknown> | undefined;
+  /** The step that the client is dealing with. */
+  step?: { readonly event: PaintStepEvent; resume(): void } | undefined;
+}
+
+function servePipeline(
+  port: MessagePort,
+  openSource: (source: unknown) => string | Folder | Promise<string | Folder>,
+): void {
+  const calls = new Map<number, Running>();
+  let pipeline: Pipeline | undefined;
+  const post = (message: WorkerMessage, transfer: Transferable[] = []) => port.postMessage(message, transfer);
+
+  const load = async (call: number, source: unknown, options: LoadPipelineOptions, signal: AbortSignal) => {
+    const opened = await openSource(source);
+    pipeline = await loadPipeline(opened, {
+      ...options,
+      signal,
+      onProgress: (event) => post({ type: 'progress', call, event }),
+    });
+    return describe(pipeline);
+  };
+  const paint = (call: number, request: TextToImageOptions, running: Running) => {
+    const { signal } = running.controller;
+    const onStep = (event: PaintStepEvent) =>
+      new Promise<void>((resume, reject) => {
+        running.step = { event, resume };
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        const { preview: _, ...data } = event;
+        post({ type: 'step', call, event: data });
+      });
+    // The client has nothing to paint with before it was told that the pipeline is loaded.
+    return pipeline!({ ...request, signal, onStep });
+  };
+  const dispose = async ({ controller: own }: Running) => {
+    const others = [...calls.values()].filter(({ controller }) => controller !== own);
+    for (const { controller } of others) controller.abort();
+    await Promise.all(others.map(({ ended }) => ended));
+    await pipeline?.dispose();
+    return undefined;
+  };
+
+  const answer = async (call: number, work: (running: Running) => Promise<WorkerOutput>) => {
+    const running: Running = { controller: new AbortController() };
+    calls.set(call, running);
+    const ended = outcomeOf(work(running));
+    running.ended = ended;
+    const outcome = await ended;
+    calls.delete(call);
+    post({ type: 'done', call, outcome }, transferables(outcome));
+  };
+  const preview = async (call: number) => {
+    const event = calls.get(call)?.step?.event;
+    if (!event) return; // the call was aborted, and nobody waits
+    const preview = await outcomeOf(event.preview());
+    post({ type: 'preview', call, preview }, transferables(preview));
+  };
+
+  port.addEventListener('message', async ({ data }: MessageEvent<ClientMessage>) => {
+    const { call } = data;
+    switch (data.type) {
+      case 'load':
+        return answer(call, ({ controller }) => load(call, data.source, data.options, controller.signal));
+      case 'paint':
+        // The client's own types let nothing else through.
+        return answer(call, (running) => paint(call, data.request as TextToImageOptions, running));
+      case 'dispose':
+        await answer(call, dispose);
+        return port.close();
+      case 'abort':
+        return calls.get(call)?.controller.abort();
+      case 'preview':
+        return preview(call);
+      case 'continue': {
+        const running = calls.get(call);
+        const step = running?.step;
+        if (running) running.step = undefined;
+        return step?.resume();
+      }
+    }
+  });
+  port.start();
+}
+
+type WorkerOutput = Extract<Extract<WorkerMessage, { type: 'done' }>['outcome'], { value: unknown }>['value'];
+
+async function outcomeOf<Value>(work: Promise<Value>): Promise<Outcome<Value>> {
+  try {
+    return { value: await work };
+  } catch (error) {
+    return { error: encodeError(error) };
+  }
+}
+
+function describe({ device, unet, vae, schedulerConfig, notes }: Pipeline): PipelineDescription {
+  const { kind, dialect } = device;
+  return {
+    device: { kind, dialect, notes: [...device.notes] },
+    unet: { config: unet.config, unusedWeights: unet.unusedWeights },
+    vae: { config: vae.config },
+    schedulerConfig,
+    notes,
+  };
+}
