@@ -5,4 +5,9 @@ export {
   type WorkerPipeline,
 } from './load-pipeline-in-worker.ts';
 export type { PipelineDescription } from './protocol.ts';
-export { type ServeWorkerOptions, serveWorker } from './serve-worker.ts';
+export {
+  type OpenSource,
+  type OpenSourceContext,
+  type ServeWorkerOptions,
+  serveWorker,
+} from './serve-worker.ts';

@@ -1,17 +1,30 @@
 // The worker's side: loads pipelines where a client asks for them, and runs them.
 import type { Folder } from '@emulsion/checkpoints';
-import { type LoadPipelineOptions, loadPipeline, type Pipeline } from '../load-pipeline.ts';
+import { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from '../load-pipeline.ts';
 import type { PaintStepEvent, TextToImageOptions } from '../stable-diffusion.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ClientMessage, OpenMessage, Outcome, PipelineDescription, WorkerMessage } from './protocol.ts';
 import { transferables } from './transferables.ts';
 import { encodeError } from './wire-error.ts';
 
+/** What a source may be opened with. */
+export interface OpenSourceContext {
+  readonly signal: AbortSignal;
+  /** Tells the client how far it is, for instance with a download: see its `onProgress`. */
+  onProgress(event: LoadEvent): void;
+}
+
+/** Makes of what a client calls its model what `loadPipeline` takes. */
+export type OpenSource<Source> = (
+  source: Source,
+  context: OpenSourceContext,
+) => string | Folder | Promise<string | Folder>;
+
 export interface ServeWorkerOptions<Source> {
   /** Where clients write to; the worker's own scope unless given. */
   readonly endpoint?: Endpoint | undefined;
-  /** Makes of what a client calls its model what `loadPipeline` takes; as it is unless given. */
-  readonly openSource?: ((source: Source) => string | Folder | Promise<string | Folder>) | undefined;
+  /** Where models come from; unless given, clients give what `loadPipeline` takes. */
+  readonly openSource?: OpenSource<Source> | undefined;
 }
 
 /**
@@ -25,7 +38,7 @@ export function serveWorker<Source = string>(options: ServeWorkerOptions<Source>
   const openSource = options.openSource ?? ((source) => source as string);
   const listen = (event: Event) => {
     const { data } = event as MessageEvent<unknown>;
-    if (isOpenMessage(data)) servePipeline(data.port, openSource as (source: unknown) => string | Folder);
+    if (isOpenMessage(data)) servePipeline(data.port, openSource as OpenSource<unknown>);
   };
   endpoint.addEventListener('message', listen);
   return () => endpoint.removeEventListener('message', listen);
@@ -43,21 +56,15 @@ interface Running {
   step?: { readonly event: PaintStepEvent; resume(): void } | undefined;
 }
 
-function servePipeline(
-  port: MessagePort,
-  openSource: (source: unknown) => string | Folder | Promise<string | Folder>,
-): void {
+function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void {
   const calls = new Map<number, Running>();
   let pipeline: Pipeline | undefined;
   const post = (message: WorkerMessage, transfer: Transferable[] = []) => port.postMessage(message, transfer);
 
   const load = async (call: number, source: unknown, options: LoadPipelineOptions, signal: AbortSignal) => {
-    const opened = await openSource(source);
-    pipeline = await loadPipeline(opened, {
-      ...options,
-      signal,
-      onProgress: (event) => post({ type: 'progress', call, event }),
-    });
+    const onProgress = (event: LoadEvent) => post({ type: 'progress', call, event });
+    const opened = await openSource(source, { signal, onProgress });
+    pipeline = await loadPipeline(opened, { ...options, signal, onProgress });
     return describe(pipeline);
   };
   const paint = (call: number, request: TextToImageOptions, running: Running) => {

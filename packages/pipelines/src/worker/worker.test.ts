@@ -5,7 +5,7 @@ import type { RgbImage } from '@emulsion/image';
 import { DeviceLostError } from '@emulsion/runtime';
 import { UnknownSchedulerError } from '@emulsion/schedulers';
 import { InvalidArgumentError } from '@emulsion/tensor';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { NonFiniteError, UnsupportedModelError } from '../errors.ts';
 import { type LoadEvent, loadPipeline, type Pipeline } from '../load-pipeline.ts';
 import type { PaintStepEvent, TextToImageOptions } from '../stable-diffusion.ts';
@@ -143,6 +143,34 @@ test('loading can be stopped', async () => {
     onProgress: () => controller.abort(reason),
   });
   await expect(loading).rejects.toBe(reason);
+});
+
+test('a source that takes time says how far it is, and is stopped with the load', async () => {
+  const ends = new MessageChannel();
+  for (const port of [ends.port1, ends.port2]) port.start();
+  const reason = new Error('offline');
+  let seen: AbortSignal | undefined;
+  serveWorker({
+    endpoint: ends.port2,
+    openSource: (_, { signal, onProgress }) => {
+      seen = signal;
+      onProgress({ component: 'a download', loaded: 1, total: 2 });
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  const controller = new AbortController();
+  const events: LoadEvent[] = [];
+  const loading = loadPipelineInWorker(ends.port1, 'anything', {
+    signal: controller.signal,
+    onProgress: (event) => {
+      events.push(event);
+      controller.abort(reason);
+    },
+  });
+  await expect(loading).rejects.toBe(reason);
+  expect(events).toEqual([{ component: 'a download', loaded: 1, total: 2 }]);
+  await vi.waitFor(() => expect(seen?.aborted).toBe(true));
+  ends.port1.close();
 });
 
 test('what a listener throws ends the run with it', async () => {
