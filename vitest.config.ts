@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { GoldenReporter } from './tooling/golden/src/reporter.ts';
 
 export default defineConfig({
@@ -6,6 +6,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['emulsion:source'] } },
   test: {
     include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tooling/*/src/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, '**/*.browser.test.ts'],
     pool: 'forks',
     testTimeout: 60_000,
     onConsoleLog(log) {

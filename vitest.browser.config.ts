@@ -1,0 +1,51 @@
+// The tests that need nothing of Node, in headless Chromium: on WebAssembly, and what runs graphs on WebGPU too.
+import { globSync, readFileSync } from 'node:fs';
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig } from 'vitest/config';
+import { GoldenReporter } from './tooling/golden/src/reporter.ts';
+
+const usesNode = /from 'node:|types="node"|@emulsion\/runtime-node|import\.meta\.dirname/;
+const files = globSync('{packages,apps,tooling}/*/src/**/*.test.ts').filter(
+  (file) => !usesNode.test(readFileSync(file, 'utf8')),
+);
+
+export default defineConfig({
+  resolve: { conditions: ['emulsion:source', 'module', 'browser', 'development|production'] },
+  // A page that is isolated from others may have threads.
+  server: {
+    headers: {
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Embedder-Policy': 'require-corp',
+    },
+  },
+  test: {
+    include: files,
+    testTimeout: 60_000,
+    onConsoleLog(log) {
+      throw new Error(`unexpected console output in a test: ${log}`);
+    },
+    reporters: ['default', new GoldenReporter()],
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({
+        launchOptions: {
+          executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+          args: [
+            '--no-sandbox',
+            '--disable-quic',
+            '--no-first-run',
+            '--disable-background-networking',
+            '--disable-component-update',
+            '--disable-sync',
+            // WebGPU in software, which Chromium does not offer by itself.
+            '--enable-unsafe-webgpu',
+            '--use-webgpu-adapter=swiftshader',
+          ],
+        },
+      }),
+      instances: [{ browser: 'chromium' }],
+    },
+  },
+});
