@@ -1,0 +1,95 @@
+// The picture: as it appears, and when it is done.
+
+import type { GalleryPicture } from '../gallery-store.ts';
+import { model, painting, problem, removePicture, shown } from '../studio.ts';
+import { formatDuration } from '../time-left.ts';
+import { useObjectUrl } from './object-url.ts';
+import { PixelCanvas } from './pixel-canvas.tsx';
+
+export function Easel() {
+  return (
+    <section class="easel" aria-label="Picture">
+      {problem.value && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
+      <Frame />
+      {painting.value && <Progress />}
+    </section>
+  );
+}
+
+function Frame() {
+  const previews = painting.value?.previews ?? [];
+  if (painting.value && previews.length > 0) {
+    return (
+      <div class="frame" data-state="preview">
+        {previews.map((image, index) => (
+          <PixelCanvas key={index} image={image} label={`Preview of picture ${index + 1}`} />
+        ))}
+      </div>
+    );
+  }
+  if (painting.value || shown.value.length === 0) {
+    return (
+      <div class="frame" data-state="empty">
+        <p>{painting.value ? 'Mixing the paint…' : invitation()}</p>
+      </div>
+    );
+  }
+  return (
+    <div class="frame" data-state="done">
+      {shown.value.map((picture) => (
+        <Picture key={picture.id} picture={picture} />
+      ))}
+    </div>
+  );
+}
+
+const invitation = () =>
+  model.value?.state === 'ready'
+    ? 'Say what you would like to see, and press Paint.'
+    : 'The picture will appear here.';
+
+function Picture({ picture }: { readonly picture: GalleryPicture }) {
+  const url = useObjectUrl(picture.png);
+  return (
+    <figure>
+      <img
+        src={url}
+        width={picture.width}
+        height={picture.height}
+        alt={picture.prompt || 'Untitled picture'}
+      />
+      <figcaption>
+        <a class="button" href={url} download={`${fileName(picture.prompt)}.png`}>
+          Save
+        </a>
+        <button type="button" onClick={() => void removePicture(picture)}>
+          Delete
+        </button>
+      </figcaption>
+    </figure>
+  );
+}
+
+const fileName = (prompt: string) =>
+  prompt
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, '-')
+    .slice(0, 60) || 'picture';
+
+function Progress() {
+  const { stepsDone, totalSteps, timeLeft } = painting.value!;
+  const left = timeLeft === undefined ? '' : `, ${formatDuration(timeLeft)} left`;
+  return (
+    <div class="progress">
+      <progress value={stepsDone} max={totalSteps} aria-label="Painting" />
+      <span>
+        Step {stepsDone} of {totalSteps}
+        {left}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,194 @@
+// What is to be painted.
+import { schedulerAliases, spacingAliases } from '@emulsion/schedulers';
+import {
+  change,
+  lastSeed,
+  model,
+  modelSize,
+  paint,
+  painting,
+  previewEvery,
+  savePreferences,
+  settings,
+  stop,
+} from '../studio.ts';
+import { NumberField } from './number-field.tsx';
+
+export function SettingsForm() {
+  const { value } = settings;
+  const submit = (event: Event) => {
+    event.preventDefault();
+    void paint();
+  };
+  const paintOnEnter = (event: KeyboardEvent) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) submit(event);
+  };
+  const ready = model.value?.state === 'ready';
+  return (
+    <form onSubmit={submit} aria-label="Settings">
+      <label class="field">
+        <span>Prompt</span>
+        <textarea
+          name="prompt"
+          rows={3}
+          value={value.prompt}
+          placeholder="red apple"
+          aria-keyshortcuts="Control+Enter"
+          onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
+          onKeyDown={paintOnEnter}
+        />
+      </label>
+      <div class="actions">
+        {painting.value ? (
+          <button type="button" class="primary stop" onClick={stop} aria-keyshortcuts="Escape">
+            Stop
+          </button>
+        ) : (
+          <button type="submit" class="primary" disabled={!ready}>
+            {ready || model.value?.state === 'failed' ? 'Paint' : 'Loading the model…'}
+          </button>
+        )}
+      </div>
+      <label class="field">
+        <span>Without</span>
+        <textarea
+          name="negativePrompt"
+          rows={1}
+          value={value.negativePrompt}
+          placeholder="what the picture is led away from"
+          onInput={({ currentTarget }) => change({ negativePrompt: currentTarget.value })}
+          onKeyDown={paintOnEnter}
+        />
+      </label>
+      <div class="grid">
+        <NumberField
+          label="Steps"
+          name="numInferenceSteps"
+          min={1}
+          max={1000}
+          value={value.numInferenceSteps}
+          onChange={(numInferenceSteps = 1) => change({ numInferenceSteps })}
+        />
+        <NumberField
+          label="Guidance"
+          name="guidanceScale"
+          min={0}
+          max={100}
+          step={0.1}
+          value={value.guidanceScale}
+          onChange={(guidanceScale = 1) => change({ guidanceScale })}
+        />
+        <Choice
+          label="Sampler"
+          name="sampler"
+          value={value.sampler}
+          none="The model’s own"
+          names={schedulerAliases.map(({ name }) => name)}
+          onChange={(sampler) => change({ sampler, ...(sampler === '' && { spacing: '' }) })}
+        />
+        <Choice
+          label="Noise levels"
+          name="spacing"
+          value={value.spacing}
+          none="The sampler’s own"
+          names={spacingAliases.map(({ name }) => name)}
+          disabled={value.sampler === ''}
+          onChange={(spacing) => change({ spacing })}
+        />
+        <NumberField
+          label="Width"
+          name="width"
+          min={modelSize.value.multiple}
+          max={2048}
+          step={modelSize.value.multiple}
+          placeholder={ready ? `${modelSize.value.side}` : ''}
+          value={value.width}
+          onChange={(width) => change({ width })}
+        />
+        <NumberField
+          label="Height"
+          name="height"
+          min={modelSize.value.multiple}
+          max={2048}
+          step={modelSize.value.multiple}
+          placeholder={ready ? `${modelSize.value.side}` : ''}
+          value={value.height}
+          onChange={(height) => change({ height })}
+        />
+        <NumberField
+          label="Pictures"
+          name="numImages"
+          min={1}
+          max={16}
+          value={value.numImages}
+          onChange={(numImages = 1) => change({ numImages })}
+        />
+        <NumberField
+          label="Preview every … steps"
+          name="previewEvery"
+          min={0}
+          max={100}
+          value={previewEvery.value}
+          onChange={(every = 0) => {
+            previewEvery.value = every;
+            savePreferences();
+          }}
+        />
+      </div>
+      <fieldset class="seed">
+        <legend class="visually-hidden">Seed</legend>
+        <NumberField
+          label="Seed"
+          name="seed"
+          min={0}
+          max={2 ** 53 - 1}
+          placeholder="random"
+          value={value.seed}
+          onChange={(seed) => change({ seed })}
+        />
+        <button type="button" onClick={() => change({ seed: undefined })} disabled={value.seed === undefined}>
+          Random
+        </button>
+        <button
+          type="button"
+          onClick={() => change({ seed: lastSeed.value })}
+          disabled={lastSeed.value === undefined || lastSeed.value === value.seed}
+        >
+          Reuse
+        </button>
+      </fieldset>
+    </form>
+  );
+}
+
+interface ChoiceProps {
+  readonly label: string;
+  readonly name: string;
+  readonly value: string;
+  /** What it means that nothing is chosen. */
+  readonly none: string;
+  readonly names: readonly string[];
+  readonly disabled?: boolean;
+  onChange(value: string): void;
+}
+
+function Choice({ label, name, value, none, names, disabled = false, onChange }: ChoiceProps) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <select
+        name={name}
+        value={value}
+        disabled={disabled}
+        onChange={({ currentTarget }) => onChange(currentTarget.value)}
+      >
+        <option value="">{none}</option>
+        {names.map((each) => (
+          <option key={each} value={each}>
+            {each.replaceAll('_', ' ')}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,4 @@
+interface ImportMetaEnv {
+  /** Address of the embedded model's folder, relative to the page. */
+  readonly EMBEDDED_MODEL: string;
+}

@@ -1,0 +1,28 @@
+// From what the visitor chose to a folder, in the worker.
+import type { Folder } from '@emulsion/checkpoints';
+import { openHubFolder } from '@emulsion/hub';
+import type { OpenSourceContext } from '@emulsion/pipelines/worker';
+import { fetchFolder, openFolder } from '@emulsion/runtime-web';
+import type { ModelSource, PlacedFile } from './model-source.ts';
+
+/** Opens a model; while files are downloaded, tells how many bytes there are. */
+export async function openModelSource(
+  source: ModelSource,
+  { signal, onProgress }: OpenSourceContext,
+): Promise<Folder> {
+  switch (source.kind) {
+    case 'embedded':
+      return fetchFolder(source.url);
+    case 'hub':
+      return openHubFolder(source.repo, {
+        signal,
+        onProgress: ({ file, bytesLoaded, bytesTotal }) =>
+          onProgress({ component: file, loaded: bytesLoaded, total: bytesTotal }),
+      });
+    case 'files':
+      return openFolder(source.files.map(placed), source.name);
+  }
+}
+
+const placed = ({ path, file }: PlacedFile): File =>
+  Object.defineProperty(file, 'webkitRelativePath', { value: path });

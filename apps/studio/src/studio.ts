@@ -1,0 +1,224 @@
+// The state of the app, and what the visitor can do.
+import { decodePng, encodePng, type RgbImage } from '@emulsion/image';
+import { loadPipelineInWorker, type WorkerPipeline } from '@emulsion/pipelines/worker';
+import { computed, signal } from '@preact/signals';
+import { addPicture, deletePicture, type GalleryPicture, listPictures } from './gallery-store.ts';
+import { embeddedModel, type ModelSource, modelName } from './model-source.ts';
+import { readPreferences, writePreferences } from './preferences.ts';
+import { type Settings, schedulerOf, settingsFrom, settingsText } from './settings.ts';
+import { formatDuration, timeLeft } from './time-left.ts';
+
+export type Model =
+  | {
+      readonly state: 'loading';
+      readonly name: string;
+      readonly part: string;
+      /** From 0 to 1. */
+      readonly progress: number;
+    }
+  | {
+      readonly state: 'ready';
+      readonly name: string;
+      readonly pipeline: WorkerPipeline;
+      readonly seconds: number;
+    }
+  | { readonly state: 'failed'; readonly name: string; readonly message: string };
+
+/** A painting that is under way. */
+export interface Painting {
+  readonly stepsDone: number;
+  readonly totalSteps: number;
+  /** Milliseconds; undefined until it can be told. */
+  readonly timeLeft: number | undefined;
+  /** What the network expects the pictures to become. */
+  readonly previews: readonly RgbImage[];
+}
+
+const preferences = readPreferences();
+export const settings = signal<Settings>(preferences.settings);
+/** Steps between two previews; 0 for none. */
+export const previewEvery = signal(preferences.previewEvery);
+export const device = signal(preferences.device);
+export const model = signal<Model | undefined>(undefined);
+export const painting = signal<Painting | undefined>(undefined);
+export const gallery = signal<readonly GalleryPicture[]>([]);
+/** The pictures on the easel: those that were painted last, or the one that was chosen. */
+export const shown = signal<readonly GalleryPicture[]>([]);
+export const problem = signal<string | undefined>(undefined);
+/** What a screen reader says. */
+export const announcement = signal('');
+export const lastSeed = signal<number | undefined>(undefined);
+
+/** The size that a picture gets, and what it must be a multiple of. */
+export const modelSize = computed(() => {
+  if (model.value?.state !== 'ready') return { side: 512, multiple: 8 };
+  const { unet, vae } = model.value.pipeline;
+  return { side: (unet.config.sampleSize ?? 64) * vae.config.scale, multiple: vae.config.scale };
+});
+
+let source: ModelSource = embeddedModel();
+let worker: Worker | undefined;
+let loading: AbortController | undefined;
+let stopping: AbortController | undefined;
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+export function change(changes: Partial<Settings>): void {
+  settings.value = { ...settings.value, ...changes };
+  savePreferences();
+}
+
+export function savePreferences(): void {
+  writePreferences({ settings: settings.value, previewEvery: previewEvery.value, device: device.value });
+}
+
+/** Loads a model in place of the one before, in a fresh worker: the memory of a used one does not shrink. */
+export async function chooseModel(chosen: ModelSource): Promise<void> {
+  loading?.abort();
+  stopping?.abort();
+  worker?.terminate();
+  source = chosen;
+  const name = modelName(chosen);
+  const controller = new AbortController();
+  loading = controller;
+  problem.value = undefined;
+  model.value = { state: 'loading', name, part: '', progress: 0 };
+  announcement.value = `Loading ${name}`;
+  const start = performance.now();
+  worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+  try {
+    const pipeline = await loadPipelineInWorker(worker, chosen, {
+      device: device.value,
+      signal: controller.signal,
+      onProgress: ({ component, loaded, total }) => {
+        model.value = { state: 'loading', name, part: component, progress: total > 0 ? loaded / total : 0 };
+      },
+    });
+    model.value = { state: 'ready', name, pipeline, seconds: (performance.now() - start) / 1000 };
+    announcement.value = `${name} is ready`;
+  } catch (error) {
+    if (controller.signal.aborted) return;
+    model.value = { state: 'failed', name, message: messageOf(error) };
+    announcement.value = `${name} could not be loaded`;
+  }
+}
+
+export const reloadModel = () => chooseModel(source);
+
+export function chooseDevice(kind: typeof device.value): void {
+  device.value = kind;
+  savePreferences();
+  void reloadModel();
+}
+
+/** Paints what the settings say, and hangs it in the gallery. */
+export async function paint(): Promise<void> {
+  const current = model.value;
+  if (current?.state !== 'ready' || painting.value) return;
+  const wanted = settings.value;
+  const controller = new AbortController();
+  stopping = controller;
+  problem.value = undefined;
+  announcement.value = 'Painting';
+  painting.value = { stepsDone: 0, totalSteps: wanted.numInferenceSteps, timeLeft: undefined, previews: [] };
+  const start = performance.now();
+  try {
+    const result = await current.pipeline({
+      prompt: wanted.prompt,
+      negativePrompt: wanted.negativePrompt,
+      numInferenceSteps: wanted.numInferenceSteps,
+      guidanceScale: wanted.guidanceScale,
+      scheduler: schedulerOf(wanted),
+      seed: wanted.seed,
+      width: wanted.width,
+      height: wanted.height,
+      numImagesPerPrompt: wanted.numImages,
+      truncatePrompt: true,
+      signal: controller.signal,
+      onStep: async ({ step, totalSteps, preview }) => {
+        const stepsDone = step + 1;
+        const last = stepsDone === totalSteps;
+        const due = previewEvery.value > 0 && !last && step % previewEvery.value === 0;
+        const previews = due ? await preview() : (painting.value?.previews ?? []);
+        const left = timeLeft(performance.now() - start, stepsDone, totalSteps);
+        painting.value = { stepsDone, totalSteps, timeLeft: left, previews };
+        announceProgress(stepsDone, totalSteps, left);
+      },
+    });
+    const pictures: GalleryPicture[] = [];
+    for (const [index, image] of result.images.entries()) {
+      const parameters = settingsText(wanted, {
+        ...image,
+        seed: result.seed,
+        index,
+        model: current.name,
+        ownScheduler: String(current.pipeline.schedulerConfig._class_name),
+      });
+      const png = new Blob([encodePng(image, { text: { parameters } }) as BlobPart], { type: 'image/png' });
+      const { width, height } = image;
+      pictures.push(await addPicture({ png, prompt: wanted.prompt, width, height }));
+    }
+    gallery.value = [...pictures.toReversed(), ...gallery.value];
+    shown.value = pictures;
+    lastSeed.value = Number(result.seed);
+    const seconds = formatDuration(performance.now() - start);
+    announcement.value = `${pictures.length === 1 ? 'The picture is' : 'The pictures are'} done, in ${seconds}`;
+  } catch (error) {
+    if (controller.signal.aborted) announcement.value = 'Stopped';
+    else problem.value = messageOf(error);
+  } finally {
+    painting.value = undefined;
+  }
+}
+
+/** Says every quarter: more would drown everything else. */
+function announceProgress(stepsDone: number, totalSteps: number, left: number | undefined): void {
+  const quarter = (steps: number) => Math.floor((4 * steps) / totalSteps);
+  if (stepsDone === totalSteps || quarter(stepsDone) === quarter(stepsDone - 1)) return;
+  const rest = left === undefined ? '' : `, ${formatDuration(left)} left`;
+  announcement.value = `Step ${stepsDone} of ${totalSteps}${rest}`;
+}
+
+export function stop(): void {
+  stopping?.abort();
+}
+
+/** Fills the form with what a picture was painted with. */
+export async function takeSettings(file: Blob): Promise<void> {
+  problem.value = undefined;
+  try {
+    const { text } = decodePng(new Uint8Array(await file.arrayBuffer()));
+    if (text.parameters === undefined) {
+      problem.value = 'This picture does not say how it was made.';
+      return;
+    }
+    change(settingsFrom(text.parameters, settings.value));
+    announcement.value = 'The settings of the picture are in the form';
+  } catch (error) {
+    problem.value = messageOf(error);
+  }
+}
+
+/** Puts a picture of the gallery on the easel, and its settings into the form. */
+export async function showPicture(picture: GalleryPicture): Promise<void> {
+  shown.value = [picture];
+  await takeSettings(picture.png);
+}
+
+export async function removePicture({ id }: GalleryPicture): Promise<void> {
+  await deletePicture(id);
+  const others = (pictures: readonly GalleryPicture[]) => pictures.filter((picture) => picture.id !== id);
+  gallery.value = others(gallery.value);
+  shown.value = others(shown.value);
+  announcement.value = 'The picture is deleted';
+}
+
+/** What happens when the page opens. */
+export async function start(): Promise<void> {
+  void chooseModel(source);
+  try {
+    gallery.value = await listPictures();
+  } catch (error) {
+    problem.value = `The gallery cannot be opened: ${messageOf(error)}`;
+  }
+}

@@ -1,0 +1,49 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { modelUrl } from '@emulsion/default-model';
+import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
+
+const modelFolder = fileURLToPath(modelUrl);
+
+/** Puts the embedded model beside the app as it lies; while developing, it is served from where it is. */
+function embeddedModel(): Plugin {
+  return {
+    name: 'embedded-model',
+    config: (_, { command }) => ({
+      define: {
+        'import.meta.env.EMBEDDED_MODEL': JSON.stringify(
+          command === 'serve' ? `/@fs${modelUrl.pathname}` : './embedded-model/',
+        ),
+      },
+    }),
+    async generateBundle() {
+      for (const entry of await readdir(modelFolder, { recursive: true, withFileTypes: true })) {
+        if (!entry.isFile()) continue;
+        const path = join(entry.parentPath, entry.name);
+        const fileName = `embedded-model/${relative(modelFolder, path).split(sep).join('/')}`;
+        this.emitFile({ type: 'asset', fileName, source: await readFile(path) });
+      }
+    },
+  };
+}
+
+// Threads need a page that shares memory with nobody.
+const headers = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
+export default defineConfig(({ isPreview }) => ({
+  base: './',
+  // What is not there is answered with 404, and not with the app.
+  appType: 'mpa',
+  plugins: isPreview ? [] : [embeddedModel()],
+  resolve: { conditions: ['emulsion:source', ...defaultClientConditions] },
+  // onnxruntime finds its WebAssembly beside its own file.
+  optimizeDeps: { exclude: ['onnxruntime-web'] },
+  worker: { format: 'es' },
+  build: { target: 'es2023', assetsInlineLimit: 0 },
+  server: { headers },
+  preview: { headers },
+}));
