@@ -197,9 +197,10 @@ async function fetchCommit(client: HubClient, repo: string, revision: string): P
   throw new HubResponseError(url, 'its answer names no commit');
 }
 
+/** Once more, as a connection that was kept open may have been closed meanwhile, but not for long. */
 const impatient = (client: HubClient): HubClient => ({
   ...client,
-  maxRetries: 0,
+  maxRetries: Math.min(client.maxRetries, 1),
   stallTimeout: Math.min(client.stallTimeout, 10_000),
 });
 

@@ -50,7 +50,6 @@ export const repoFolderName = (repo: string): string => `models--${repo.replace(
 
 /** The repository whose folder in the cache has this name; undefined for folders of other things. */
 export function repoOfFolderName(name: string): string | undefined {
-  const [kind, owner, repo, ...rest] = name.split('--');
-  const id = `${owner}/${repo}`;
-  return kind === 'models' && rest.length === 0 && isRepoId(id) ? id : undefined;
+  const id = /^models--(.+)--(.+)$/.exec(name)?.slice(1).join('/');
+  return id !== undefined && isRepoId(id) ? id : undefined;
 }

@@ -5,6 +5,7 @@ import { openBrowserStorage } from './browser-storage.ts';
 import { cacheStore } from './cache-store.ts';
 import { memoryStore } from './memory-storage.ts';
 import { opfsStore } from './opfs-store.ts';
+import type { HubStorage } from './storage.ts';
 
 const failure = (name: string) => Object.assign(new Error(name), { name });
 
@@ -80,16 +81,31 @@ function fakeCache(): Cache {
   return cache as unknown as Cache; // what the store uses of one
 }
 
-const twice = (store: BlobStore, pieceSize: number): [ReturnType<typeof blobStorage>, typeof storage] => {
-  const storage = blobStorage(store, { pieceSize });
-  return [storage, blobStorage(store, { pieceSize })];
-};
+const twice = (store: BlobStore, pieceSize: number): [HubStorage, HubStorage] => [
+  blobStorage(store, { pieceSize }),
+  blobStorage(store, { pieceSize }),
+];
 
 describeStorage('memory', async () => twice(memoryStore(), 1000));
 describeStorage('memory, in small pieces', async () => twice(memoryStore(), 2));
 describeStorage('private files', async () => twice(opfsStore(fakeDirectory()), 2));
 describeStorage('private files, from a worker', async () => twice(opfsStore(fakeDirectory(true)), 1000));
 describeStorage('the Cache API', async () => twice(cacheStore(fakeCache()), 2));
+
+// Where this runs in a browser, what that really has.
+let places = 0;
+if (globalThis.navigator?.storage) {
+  describeStorage("this browser's private files", async () => {
+    const root = await navigator.storage.getDirectory();
+    const directory = await root.getDirectoryHandle(`test-${Date.now()}-${places++}`, { create: true });
+    return twice(opfsStore(directory), 2);
+  });
+}
+if (globalThis.caches) {
+  describeStorage("this browser's Cache API", async () =>
+    twice(cacheStore(await caches.open(`test-${Date.now()}-${places++}`)), 2),
+  );
+}
 
 test('a page has private files, or else the Cache API, or else an error that says why', async () => {
   const caches = { open: async () => fakeCache() } as unknown as CacheStorage; // all that is used of it

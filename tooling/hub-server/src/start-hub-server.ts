@@ -33,6 +33,8 @@ export interface ServedRequest {
 
 /** What is done wrong with a request. */
 export interface Fault {
+  /** Never answers. */
+  readonly silent?: boolean;
   /** Refuses with this status. */
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -106,6 +108,7 @@ export async function startHubServer(models: Readonly<Record<string, ServedModel
     };
     requests.push(served);
     const fault = hub.fault(served) ?? {};
+    if (fault.silent) return;
     answer(served, response, fault).catch((error: unknown) => response.destroy(error as Error)); // it is one
   };
   const front = createServer(listener(false));
@@ -143,7 +146,7 @@ export async function startHubServer(models: Readonly<Record<string, ServedModel
         .end();
     const hidden = !request.storage && model?.private && !model.private.includes(token ?? '');
     if (!model || hidden) return refuse(token === undefined ? 401 : 404, 'RepoNotFound');
-    if (api && route) return list(model, route, rest ?? '', request, response, refuse);
+    if (api && id && route) return list(model, id, route, rest ?? '', request, response, refuse);
 
     const [, commit = '', path = ''] = /^([^/]+)\/(.+)$/.exec(rest ?? '') ?? [];
     const file = model.files.get(path);
@@ -168,6 +171,7 @@ export async function startHubServer(models: Readonly<Record<string, ServedModel
 
   function list(
     model: ServedModel,
+    id: string,
     route: string,
     rest: string,
     request: ServedRequest,
@@ -181,7 +185,11 @@ export async function startHubServer(models: Readonly<Record<string, ServedModel
     if (commit === undefined) return refuse(404, 'RevisionNotFound');
     const json = (value: unknown, headers = {}) =>
       response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
-    if (route === 'revision') return json({ sha: commit, gated: model.gated ? 'manual' : false });
+    if (route === 'revision') {
+      const siblings = [...model.files.keys()].map((rfilename) => ({ rfilename }));
+      const { gated = false } = model;
+      return json({ id, sha: commit, private: false, gated: gated && 'manual', tags: [], siblings });
+    }
     const folders = new Set(
       [...model.files.keys()].flatMap((path) => (path.includes('/') ? [path.split('/')[0]!] : [])),
     );
