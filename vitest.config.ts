@@ -2,8 +2,8 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { GoldenReporter } from './tooling/golden/src/reporter.ts';
 
 export default defineConfig({
-  resolve: { conditions: ['emulsion:source'] },
-  ssr: { resolve: { conditions: ['emulsion:source'] } },
+  resolve: { conditions: ['emulsion:source', 'node'] },
+  ssr: { resolve: { conditions: ['emulsion:source', 'node'] } },
   test: {
     include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tooling/*/src/**/*.test.ts'],
     exclude: [...configDefaults.exclude, '**/*.browser.test.ts'],

@@ -1,6 +1,6 @@
 import { packageConfig } from '../../tooling/build/tsup.base.ts';
 
 export default packageConfig({
-  entry: ['src/index.ts', 'src/worker/index.ts', 'src/platform-node.ts'],
+  entry: ['src/index.ts', 'src/worker/index.ts', 'src/platform-node.ts', 'src/platform-web.ts'],
   external: ['#platform'],
 });

@@ -59,7 +59,7 @@ const silent = ['scheduler', 'feature_extractor'];
 
 /**
  * Loads a model.
- * @param source a folder in diffusers layout: its path, or a `Folder`
+ * @param source a folder in diffusers layout: its path, in a browser its address, or a `Folder`
  * @throws {UnsupportedModelError} if there is no pipeline for it, and the errors of the parts' loaders: what is
  * missing or wrong, and what to do
  */
