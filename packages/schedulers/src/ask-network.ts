@@ -1,8 +1,9 @@
 // Between a sampler and a network: scales what the network is fed, and makes its raw output into the answer.
-import { ShapeError, type Tensor, type TensorOps } from '@emulsion/tensor';
+import { InvalidArgumentError, ShapeError, type Tensor, type TensorOps } from '@emulsion/tensor';
+import type { GuidedDenoised } from './cfg-plus-plus.ts';
 import type { Parameterization } from './parameterization.ts';
 import type { Sampler, SamplerQuestion } from './sampler.ts';
-import type { Question } from './scheduler.ts';
+import type { ModelAnswer, NetworkSampler } from './scheduler.ts';
 
 export interface AskNetworkOptions<Answer> {
   ops: TensorOps;
@@ -10,9 +11,11 @@ export interface AskNetworkOptions<Answer> {
   /** Factor of the network's input at a noise level. */
   inputScale: (sigma: number) => number;
   /** The answer that the sampler is sent. */
-  toAnswer: (modelOutput: Tensor, question: SamplerQuestion) => Answer;
+  toAnswer: (modelOutput: Tensor, question: SamplerQuestion, negativeOutput: Tensor | undefined) => Answer;
   /** Whether the network also predicts a variance, in as many channels again. */
   learnedVariance?: boolean;
+  /** What the network is fed by the step of the question, in place of what the sampler says. */
+  timesteps?: readonly number[] | undefined;
 }
 
 function assertAnswers(modelOutput: Tensor, sample: Tensor, learnedVariance: boolean): void {
@@ -33,17 +36,21 @@ function assertAnswers(modelOutput: Tensor, sample: Tensor, learnedVariance: boo
 }
 
 /** A sampler whose questions a network can be asked as they are. */
-export function* askNetwork<Answer>(options: AskNetworkOptions<Answer>): Generator<Question, Tensor, Tensor> {
-  const { ops, sampler, inputScale, toAnswer, learnedVariance = false } = options;
+export function* askNetwork<Answer>(options: AskNetworkOptions<Answer>): NetworkSampler {
+  const { ops, sampler, inputScale, toAnswer, learnedVariance = false, timesteps } = options;
   let turn = sampler.next();
   while (!turn.done) {
     const question = turn.value;
     const { sample: state } = question;
     const scale = inputScale(question.sigma);
     const sample = scale === 1 ? state : ops.combine([scale, state]);
-    const modelOutput: Tensor = yield { ...question, sample, state };
+    const timestep = timesteps?.[question.step] ?? question.timestep;
+    const answer: ModelAnswer = yield { ...question, timestep, sample, state };
+    const { modelOutput, negativeOutput } =
+      'modelOutput' in answer ? answer : { modelOutput: answer, negativeOutput: undefined };
     assertAnswers(modelOutput, state, learnedVariance);
-    turn = sampler.next(toAnswer(modelOutput, question));
+    if (negativeOutput) assertAnswers(negativeOutput, state, learnedVariance);
+    turn = sampler.next(toAnswer(modelOutput, question, negativeOutput));
   }
   return turn.value;
 }
@@ -53,15 +60,17 @@ export interface NetworkParts {
   ops: TensorOps;
   parameterization: Parameterization;
   learnedVariance?: boolean;
+  timesteps?: readonly number[] | undefined;
 }
 
 /** Asks for a sampler whose answers are `denoised`. */
-export function askForDenoised(sampler: Sampler, parts: NetworkParts): Generator<Question, Tensor, Tensor> {
-  const { ops, parameterization, learnedVariance = false } = parts;
+export function askForDenoised(sampler: Sampler, parts: NetworkParts): NetworkSampler {
+  const { ops, parameterization, learnedVariance = false, timesteps } = parts;
   return askNetwork({
     ops,
     sampler,
     learnedVariance,
+    timesteps,
     inputScale: parameterization.inputScale,
     toAnswer: (modelOutput, { sample, sigma }) =>
       parameterization.denoised(ops, withoutVariance(ops, modelOutput, sample), sample, sigma),
@@ -69,12 +78,13 @@ export function askForDenoised(sampler: Sampler, parts: NetworkParts): Generator
 }
 
 /** Asks for a sampler whose answers are the noise. */
-export function askForNoise(sampler: Sampler, parts: NetworkParts): Generator<Question, Tensor, Tensor> {
-  const { ops, parameterization, learnedVariance = false } = parts;
+export function askForNoise(sampler: Sampler, parts: NetworkParts): NetworkSampler {
+  const { ops, parameterization, learnedVariance = false, timesteps } = parts;
   return askNetwork({
     ops,
     sampler,
     learnedVariance,
+    timesteps,
     inputScale: parameterization.inputScale,
     toAnswer: (modelOutput, { sample, sigma }) =>
       parameterization.noise(ops, withoutVariance(ops, modelOutput, sample), sample, sigma),
@@ -87,4 +97,28 @@ export function withoutVariance(ops: TensorOps, modelOutput: Tensor, sample: Ten
   return channels === undefined || modelOutput.dims[1] === channels
     ? modelOutput
     : ops.slice(modelOutput, 0, channels, 1);
+}
+
+/** Asks for a sampler that wants x̂₀ with and without guidance. */
+export function askForGuidedDenoised(
+  sampler: Sampler<GuidedDenoised>,
+  { ops, parameterization, timesteps }: NetworkParts,
+): NetworkSampler {
+  return askNetwork({
+    ops,
+    sampler,
+    timesteps,
+    inputScale: parameterization.inputScale,
+    toAnswer(modelOutput, { sample, sigma }, negativeOutput) {
+      if (!negativeOutput) {
+        throw new InvalidArgumentError(
+          'sample: this sampler keeps the unguided noise (CFG++), and was sent the guided output alone. Send { modelOutput, negativeOutput }, the second without guidance.',
+        );
+      }
+      return {
+        denoised: parameterization.denoised(ops, modelOutput, sample, sigma),
+        negative: parameterization.denoised(ops, negativeOutput, sample, sigma),
+      };
+    },
+  });
 }

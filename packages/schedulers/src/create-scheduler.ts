@@ -61,6 +61,7 @@ function schedulerOf(className: string, parts: SchedulerParts, unusedKeys: reado
     unusedKeys,
     sampleOptions,
     evaluationsPerStep: parts.evaluationsPerStep ?? 1,
+    wantsNegativeOutput: parts.wantsNegativeOutput ?? false,
     plan(options) {
       assertPlanOptions(className, parts, options);
       return parts.plan(options);

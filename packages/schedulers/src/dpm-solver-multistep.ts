@@ -45,14 +45,14 @@ function answerWeights(
   return [step.value + newer, older - newer, -older];
 }
 
-/** The multistep loop, for any of the integrators; adds noise if it is given some, of a Brownian path if `brownian`. */
+/** The multistep loop, for any of the integrators; adds noise if it is given some. */
 export function* multistep(
   integrator: ExponentialIntegrator,
-  options: DpmSolverMultistepOptions & Partial<StochasticOptions> & { brownian?: boolean },
+  options: DpmSolverMultistepOptions & Partial<StochasticOptions>,
 ): Sampler {
   const { ops, sigmas, timesteps, process = variancePreserving, beginIndex = 0 } = options;
   const { order = 2, solverType = 'midpoint', lowerOrderFinal = true, eulerAtFinal = false } = options;
-  const { noise, sNoise = 1, brownian = false } = options;
+  const { noise, sNoise = 1 } = options;
   const levels = sigmas.map(process);
   const count = timesteps.length;
   const few = lowerOrderFinal && count < 15;
@@ -73,8 +73,7 @@ export function* multistep(
     ]).map((weight, k): Term => [weight, answers[k]!]);
     if (noise) {
       const interval = { from: sigmas[step]!, to: sigmas[step + 1]! };
-      const drawn = brownian ? noise(sample.dims, interval) : noise(sample.dims);
-      answered.push([weights.noise * sNoise, drawn]);
+      answered.push([weights.noise * sNoise, noise(sample.dims, interval)]);
     }
     sample = ops.combine([weights.sample, sample], ...answered);
   }
@@ -91,11 +90,14 @@ export function dpmSolverMultistep(options: DpmSolverMultistepOptions): Sampler 
   return multistep(noiseIntegrator, options);
 }
 
-/** SDE-DPM-Solver++ multistep (2M SDE and 3M SDE): stochastic, one evaluation a step; answers are `denoised`. */
+/**
+ * SDE-DPM-Solver++ multistep (2M SDE and 3M SDE): stochastic, one evaluation a step; answers are `denoised`.
+ * @param options.eta amount of noise: 1 is that of the reverse-time diffusion, 0 none
+ */
 export function sdeDpmSolverPlusPlusMultistep(
-  options: DpmSolverMultistepOptions & StochasticOptions,
+  options: DpmSolverMultistepOptions & StochasticOptions & { eta?: number },
 ): Sampler {
-  return multistep(stochasticDataIntegrator, options);
+  return multistep((from, to) => stochasticDataIntegrator(from, to, options.eta), options);
 }
 
 /** SDE-DPM-Solver multistep: order 1 or 2, stochastic; answers are the noise. It can't end without noise. */

@@ -82,7 +82,11 @@ export function* singlestep(
     const terms = answerWeights(weights, solverType, to, since).map(
       (weight, k): Term => [weight, answers[k]!],
     );
-    if (noise) terms.push([weights.noise * sNoise, noise(sample.dims)]);
+    if (noise)
+      terms.push([
+        weights.noise * sNoise,
+        noise(sample.dims, { from: sigmas[step]!, to: sigmas[step + 1]! }),
+      ]);
     sample = ops.combine([weights.sample, start], ...terms);
     answers.length = Math.min(answers.length, 2);
   }
@@ -101,7 +105,7 @@ export function dpmSolverSinglestep(options: DpmSolverSinglestepOptions): Sample
 
 /** SDE-DPM-Solver++ singlestep: stochastic; answers are `denoised`. */
 export function sdeDpmSolverPlusPlusSinglestep(
-  options: DpmSolverSinglestepOptions & StochasticOptions,
+  options: DpmSolverSinglestepOptions & StochasticOptions & { eta?: number },
 ): Sampler {
-  return singlestep(stochasticDataIntegrator, options);
+  return singlestep((from, to) => stochasticDataIntegrator(from, to, options.eta), options);
 }

@@ -23,17 +23,7 @@ function stepSize(from: NoiseLevel, to: NoiseLevel): number {
 }
 
 /** For answers that are `denoised`: DPM-Solver++ (Lu et al. 2022b, eq. 8 and appendix A). */
-export const dataIntegrator: ExponentialIntegrator = (from, to) => {
-  const h = stepSize(from, to);
-  const decay = Math.expm1(-h);
-  return {
-    sample: to.sigma / from.sigma,
-    value: -to.alpha * decay,
-    slope: { midpoint: -0.5 * to.alpha * decay, heun: to.alpha * (decay / h + 1) },
-    curvature: -to.alpha * ((decay + h) / h ** 2 - 0.5),
-    noise: 0,
-  };
-};
+export const dataIntegrator: ExponentialIntegrator = (from, to) => stochasticDataIntegrator(from, to, 0);
 
 /** For answers that are the noise: DPM-Solver (Lu et al. 2022a, eq. 3.4 and appendix B). */
 export const noiseIntegrator: ExponentialIntegrator = (from, to) => {
@@ -51,16 +41,18 @@ export const noiseIntegrator: ExponentialIntegrator = (from, to) => {
 /**
  * For answers that are `denoised`, with the noise of the reverse-time diffusion: SDE-DPM-Solver++. No noise is added
  * between levels that are the same, or seem to ascend by their rounding.
+ * @param eta amount of noise: 1 is the diffusion's, 0 makes it DPM-Solver++
  */
-export const stochasticDataIntegrator: ExponentialIntegrator = (from, to) => {
-  const h = stepSize(from, to);
-  const decay = Math.expm1(-2 * h);
+export const stochasticDataIntegrator = (from: NoiseLevel, to: NoiseLevel, eta = 1): ExponentialStep => {
+  const step = stepSize(from, to);
+  const h = (1 + eta) * step;
+  const decay = Math.expm1(-h);
   return {
-    sample: (to.sigma / from.sigma) * Math.exp(-h),
+    sample: (to.sigma / from.sigma) * (eta === 0 ? 1 : Math.exp(-eta * step)),
     value: -to.alpha * decay,
-    slope: { midpoint: -0.5 * to.alpha * decay, heun: to.alpha * (decay / (2 * h) + 1) },
-    curvature: -to.alpha * ((decay + 2 * h) / (2 * h) ** 2 - 0.5),
-    noise: to.sigma * Math.sqrt(Math.max(0, -decay)),
+    slope: { midpoint: -0.5 * to.alpha * decay, heun: to.alpha * (decay / h + 1) },
+    curvature: -to.alpha * ((decay + h) / h ** 2 - 0.5),
+    noise: eta === 0 ? 0 : to.sigma * Math.sqrt(Math.max(0, -Math.expm1(-2 * eta * step))),
   };
 };
 
@@ -76,3 +68,14 @@ export const stochasticNoiseIntegrator: ExponentialIntegrator = (from, to) => {
     noise: to.sigma * Math.sqrt(Math.max(0, Math.expm1(2 * h))),
   };
 };
+
+/**
+ * The integrator with half the weight of the second derivative: multistep of order 3 as the authors' code, k-diffusion
+ * and diffusers have it, which is of order 2 with a smaller error.
+ */
+export const halvedCurvature =
+  (integrator: ExponentialIntegrator): ExponentialIntegrator =>
+  (from, to) => {
+    const step = integrator(from, to);
+    return { ...step, curvature: step.curvature / 2 };
+  };

@@ -5,22 +5,28 @@ import { adamsBashforthSum } from './pndm.ts';
 import type { Sampler, SamplerOptions } from './sampler.ts';
 import { transfer } from './transition.ts';
 
-/** IPNDM: order up to 4 where the steps are even, one evaluation a step; answers are the noise. */
-export function* ipndm(options: SamplerOptions): Sampler {
-  const { ops, sigmas, timesteps, process = variancePreserving, beginIndex = 0 } = options;
+/**
+ * IPNDM: order 2 in general, one evaluation a step; answers are the noise.
+ * @param options.eulerAtFinal go straight to x̂₀ where the last step ends without noise
+ */
+export function* ipndm(options: SamplerOptions & { eulerAtFinal?: boolean }): Sampler {
+  const {
+    ops,
+    sigmas,
+    timesteps,
+    process = variancePreserving,
+    beginIndex = 0,
+    eulerAtFinal = false,
+  } = options;
   const history: Tensor[] = [];
   let { sample } = options;
   for (let step = beginIndex; step < timesteps.length; step++) {
     const answer: Tensor = yield { step, timestep: timesteps[step]!, sigma: sigmas[step]!, sample };
     history.push(answer);
     if (history.length > 4) history.shift();
-    sample = transfer(
-      ops,
-      sample,
-      adamsBashforthSum(ops, history),
-      process(sigmas[step]!),
-      process(sigmas[step + 1]!),
-    );
+    const [from, to] = [process(sigmas[step]!), process(sigmas[step + 1]!)];
+    const slope = eulerAtFinal && to.sigma === 0 ? answer : adamsBashforthSum(ops, history);
+    sample = transfer(ops, sample, slope, from, to);
   }
   return sample;
 }

@@ -6,6 +6,10 @@ import type { Sampler, SamplerOptions } from './sampler.ts';
 export interface LmsOptions extends Omit<SamplerOptions, 'process'> {
   /** Number of derivatives that a step uses, at most 4. */
   order?: number;
+  /** Let the place in the plan decide the order, also where it is entered in the middle and older answers are missing. */
+  orderByPlace?: boolean;
+  /** Go straight to `denoised` where the last step ends without noise. */
+  eulerAtFinal?: boolean;
 }
 
 /** Weights of the newest derivatives: the integrals of the polynomial through them, newest first. */
@@ -17,12 +21,10 @@ function lmsWeights(sigmas: readonly number[], step: number, order: number): num
   );
 }
 
-/**
- * LMS: order up to 4, one evaluation a step; variance exploding. As in k-diffusion the order of a step is that of its
- * place in the plan, also where the plan is entered in the middle and older derivatives are missing.
- */
+/** LMS: order up to 4, one evaluation a step; variance exploding. */
 export function* lms(options: LmsOptions): Sampler {
   const { ops, sigmas, timesteps, order = 4, beginIndex = 0 } = options;
+  const { orderByPlace = false, eulerAtFinal = false } = options;
   const derivatives: Tensor[] = [];
   let { sample } = options;
   for (let step = beginIndex; step < timesteps.length; step++) {
@@ -30,7 +32,8 @@ export function* lms(options: LmsOptions): Sampler {
     const denoised: Tensor = yield { step, timestep: timesteps[step]!, sigma, sample };
     derivatives.unshift(ops.combine([1 / sigma, sample], [-1 / sigma, denoised]));
     if (derivatives.length > order) derivatives.pop();
-    const weights = lmsWeights(sigmas, step, Math.min(step + 1, order));
+    if (eulerAtFinal && sigmas[step + 1] === 0) return denoised;
+    const weights = lmsWeights(sigmas, step, orderByPlace ? Math.min(step + 1, order) : derivatives.length);
     sample = ops.combine([1, sample], ...derivatives.map((derivative, k): Term => [weights[k]!, derivative]));
   }
   return sample;

@@ -93,6 +93,16 @@ test('a model that is a flow keeps being one', () => {
   const flow = { _class_name: 'FlowMatchEulerDiscreteScheduler', shift: 3 };
   expect(resolveScheduler('heun', flow)._class_name).toBe('FlowMatchHeunDiscreteScheduler');
   expect(resolveScheduler('dpm++2m', flow)).toMatchObject({ use_flow_sigmas: true, flow_shift: 3 });
+  expect(resolveScheduler('DPM++ 2M SDE', flow)).toMatchObject({
+    _class_name: 'DPMSolverMultistepScheduler',
+    algorithm_type: 'sde-dpmsolver++',
+    use_flow_sigmas: true,
+  });
+  const solver = { _class_name: 'UniPCMultistepScheduler', use_flow_sigmas: true, flow_shift: 5 };
+  expect(resolveScheduler('euler', { ...solver, shift: 5 })._class_name).toBe(
+    'FlowMatchEulerDiscreteScheduler',
+  );
+  expect(resolveScheduler('deis', solver)).toMatchObject({ flow_shift: 5 });
   expect(() => resolveScheduler('ddim', flow)).toThrow(
     'scheduler "ddim" does not know how to sample a model of FlowMatchEulerDiscreteScheduler. Choose euler or dpm++2m, or leave the model\'s own.',
   );

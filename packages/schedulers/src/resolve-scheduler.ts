@@ -15,10 +15,16 @@ function spelling(name: string): string {
     .replace(/[^a-z0-9]/g, '');
 }
 
-const spellings = (aliases: readonly SchedulerAlias[]): ReadonlyMap<string, Config> =>
+/** What a name sets in the config of most models, and of the others. */
+interface Settings {
+  readonly config: Config;
+  readonly otherModels: Config;
+}
+
+const spellings = (aliases: readonly SchedulerAlias[]): ReadonlyMap<string, Settings> =>
   new Map(
-    aliases.flatMap(({ name, aliases, config }) =>
-      [name, ...aliases].map((each) => [spelling(each), config]),
+    aliases.flatMap(({ name, aliases, config, otherModels = config }) =>
+      [name, ...aliases].map((each) => [spelling(each), { config, otherModels }]),
     ),
   );
 
@@ -26,16 +32,17 @@ const samplers = spellings(schedulerAliases);
 const spacings = spellings(spacingAliases);
 
 /** What a name sets: a sampler's, and that of the spacing that it ends with. */
-function settingsOf(name: string): Config | undefined {
+function settingsOf(name: string): Settings | undefined {
   const spelled = spelling(name);
   const className = [...schedulerClasses.keys()].find((known) => spelling(known) === spelled);
-  if (className) return { _class_name: className };
+  if (className) return { config: { _class_name: className }, otherModels: { _class_name: className } };
   const sampler = samplers.get(spelled);
   if (sampler) return sampler;
-  for (const [spacing, settings] of spacings) {
+  for (const [spacing, { config }] of spacings) {
     if (!spelled.endsWith(spacing)) continue;
     const rest = samplers.get(spelled.slice(0, -spacing.length));
-    if (rest) return { ...rest, ...settings };
+    if (rest)
+      return { config: { ...rest.config, ...config }, otherModels: { ...rest.otherModels, ...config } };
   }
   return undefined;
 }
@@ -63,23 +70,22 @@ const edmClasses: Config = {
 };
 
 /** The settings for the kind of model that the config belongs to. */
-function settingsFor(name: string, settings: Config, config: Config): Config {
-  const wanted = String(settings._class_name);
+function settingsFor(name: string, { config: settings, otherModels }: Settings, config: Config): Config {
   const original = String(config._class_name ?? '');
-  if (wanted === original) return settings;
-  if (original.startsWith('FlowMatch') && !wanted.startsWith('FlowMatch')) {
-    if (flowClasses[wanted]) return { ...settings, _class_name: flowClasses[wanted] };
-    if (flowSolvers.includes(wanted)) {
-      const flow = {
-        use_flow_sigmas: true,
-        prediction_type: 'flow_prediction',
-        flow_shift: config.shift ?? 1,
-      };
-      return { ...settings, ...flow };
-    }
-  } else if (original.startsWith('EDM') && !wanted.startsWith('EDM')) {
-    if (edmClasses[wanted]) return { ...settings, _class_name: edmClasses[wanted] };
-  } else return settings;
+  const isFlow = original.startsWith('FlowMatch') || config.use_flow_sigmas === true;
+  const isEdm = original.startsWith('EDM');
+  if (!isFlow && !isEdm) return settings;
+  const wanted = String(otherModels._class_name);
+  if (wanted.startsWith(isFlow ? 'FlowMatch' : 'EDM') || wanted === original) return otherModels;
+  const instead = (isFlow ? flowClasses : edmClasses)[wanted];
+  if (instead) {
+    const shift = isFlow ? { shift: config.shift ?? config.flow_shift ?? 1 } : {};
+    return { ...shift, ...otherModels, _class_name: instead };
+  }
+  if (isFlow && flowSolvers.includes(wanted)) {
+    const flow = { use_flow_sigmas: true, prediction_type: 'flow_prediction' };
+    return { ...otherModels, ...flow, flow_shift: config.flow_shift ?? config.shift ?? 1 };
+  }
   throw new SchedulerConfigError(
     `scheduler "${name}" does not know how to sample a model of ${original}. Choose euler or dpm++2m, or leave the model's own.`,
     ['_class_name'],

@@ -1,5 +1,6 @@
 // SA-Solver: stochastic Adams-Bashforth with an Adams-Moulton corrector (Xue et al. 2023).
 import type { Tensor, Term } from '@emulsion/tensor';
+import { exponentialIntegral } from './exponential-integral.ts';
 import { evaluate, lagrangeBasis } from './lagrange-basis.ts';
 import { halfLogSnr, type NoiseLevel, variancePreserving } from './noise-level.ts';
 import type { Sampler, SamplerOptions, StochasticOptions } from './sampler.ts';
@@ -18,13 +19,6 @@ export interface SaSolverOptions extends SamplerOptions, StochasticOptions {
 
 /** The paper's choice for pictures: noise between timesteps 200 and 800. */
 export const middleTau = (timestep: number) => (timestep >= 200 && timestep <= 800 ? 1 : 0);
-
-/** ∫ e^(rate · u) u^power du over [-h, 0]. */
-function exponentialIntegral(rate: number, power: number, h: number): number {
-  let integral = -Math.expm1(-rate * h) / rate;
-  for (let k = 1; k <= power; k++) integral = -((-h) ** k * Math.exp(-rate * h) + k * integral) / rate;
-  return integral;
-}
 
 /** What an update leads from, and to. */
 interface Interval {

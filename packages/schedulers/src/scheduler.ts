@@ -35,6 +35,8 @@ export interface Plan {
   readonly sigmas: readonly number[];
   /** What standard normal noise is multiplied by to give the first state. */
   readonly initNoiseSigma: number;
+  /** The levels of the steps, for the samplers whose `sigmas` are those of several evaluations a step. */
+  readonly path?: readonly number[];
   /** The number of steps that was asked for; samplers of order 2 make more evaluations than that. */
   readonly numInferenceSteps: number;
   /** Whether `timesteps` were given, and not spaced by the scheduler. */
@@ -48,6 +50,15 @@ export interface Question extends SamplerQuestion {
   /** The state itself: what the step before ended with. */
   readonly state: Tensor;
 }
+
+/**
+ * What a question is answered with: the network's raw output, and, for samplers that ask for it, the output without
+ * guidance, that of the negative condition alone.
+ */
+export type ModelAnswer = Tensor | { readonly modelOutput: Tensor; readonly negativeOutput: Tensor };
+
+/** A sampler that asks a network. */
+export type NetworkSampler = Generator<Question, Tensor, ModelAnswer>;
 
 export interface SampleOptions {
   plan: Plan;
@@ -106,6 +117,8 @@ export interface Scheduler {
   readonly noiseSchedule: NoiseSchedule | undefined;
   /** Keys of the config that this class has no use for. */
   readonly unusedKeys: readonly string[];
+  /** Whether the sampler is to be sent the output without guidance as well (CFG++). */
+  readonly wantsNegativeOutput: boolean;
   /** The options of `sample` that this class takes besides `plan`, `sample`, `ops`, `noise` and `beginIndex`. */
   readonly sampleOptions: readonly SamplerSetting[];
   /** How many of the plan's timesteps a step visits: 2 for most samplers of order 2 with one step. */
@@ -117,7 +130,7 @@ export interface Scheduler {
    * state.
    * @throws {InvalidArgumentError} if noise or an option is missing, or an option is given that the class does not take
    */
-  sample(options: SampleOptions): Generator<Question, Tensor, Tensor>;
+  sample(options: SampleOptions): NetworkSampler;
   /**
    * A sample with noise, as it is at a timestep of the training schedule, or, with a plan, at a timestep or place of
    * that. A list of timesteps gives each sample of the batch its own.

@@ -1,5 +1,5 @@
 // The algorithms of the DPM-Solver family, and the keys of the classes that have them.
-import type { Tensor, TensorOps } from '@emulsion/tensor';
+import type { TensorOps } from '@emulsion/tensor';
 import { askForDenoised, askNetwork, withoutVariance } from '../ask-network.ts';
 import {
   dataIntegrator,
@@ -12,57 +12,31 @@ import {
 import type { Limit } from '../limit-denoised.ts';
 import { noiseOf, type Parameterization } from '../parameterization.ts';
 import type { Sampler } from '../sampler.ts';
-import type { Question } from '../scheduler.ts';
+import type { NetworkSampler, SamplerSetting } from '../scheduler.ts';
 import type { ConfigReader } from './config-reader.ts';
 
 /** An algorithm: what its answers are, and its weights in steps of several answers or of several stages. */
 interface Algorithm {
   readonly answers: 'denoised' | 'noise';
   readonly stochastic: boolean;
-  readonly multistep: ExponentialIntegrator;
-  readonly singlestep: ExponentialIntegrator;
+  /** The weights, for an amount of noise: 1 if the algorithm's own. */
+  readonly integrator: (eta: number) => ExponentialIntegrator;
 }
 
-/** As in diffusers, and the authors' code before it, multistep counts half of the second derivative. */
-const halved =
-  (integrator: ExponentialIntegrator): ExponentialIntegrator =>
-  (from, to) => {
-    const step = integrator(from, to);
-    return { ...step, curvature: step.curvature / 2 };
-  };
-
 /** As in diffusers, the second derivative's weight lacks a term. */
-const stochasticDataAsDiffusers: ExponentialIntegrator = (from, to) => {
-  const step = stochasticDataIntegrator(from, to);
-  return { ...step, curvature: step.curvature - to.alpha };
-};
+const stochasticDataAsDiffusers =
+  (eta: number): ExponentialIntegrator =>
+  (from, to) => {
+    const step = stochasticDataIntegrator(from, to, eta);
+    return { ...step, curvature: step.curvature - to.alpha };
+  };
 
 /** Algorithms by the name that a config has for them. */
 const algorithms = {
-  'dpmsolver++': {
-    answers: 'denoised',
-    stochastic: false,
-    multistep: halved(dataIntegrator),
-    singlestep: dataIntegrator,
-  },
-  dpmsolver: {
-    answers: 'noise',
-    stochastic: false,
-    multistep: halved(noiseIntegrator),
-    singlestep: noiseIntegrator,
-  },
-  'sde-dpmsolver++': {
-    answers: 'denoised',
-    stochastic: true,
-    multistep: halved(stochasticDataAsDiffusers),
-    singlestep: stochasticDataAsDiffusers,
-  },
-  'sde-dpmsolver': {
-    answers: 'noise',
-    stochastic: true,
-    multistep: halved(stochasticNoiseIntegrator),
-    singlestep: stochasticNoiseIntegrator,
-  },
+  'dpmsolver++': { answers: 'denoised', stochastic: false, integrator: () => dataIntegrator },
+  dpmsolver: { answers: 'noise', stochastic: false, integrator: () => noiseIntegrator },
+  'sde-dpmsolver++': { answers: 'denoised', stochastic: true, integrator: stochasticDataAsDiffusers },
+  'sde-dpmsolver': { answers: 'noise', stochastic: true, integrator: () => stochasticNoiseIntegrator },
 } as const satisfies Record<string, Algorithm>;
 export type DpmAlgorithm = keyof typeof algorithms;
 
@@ -93,9 +67,17 @@ export function readDpmSolver(
   return {
     ...algorithms[name],
     name,
+    /** Options of `sample` that the algorithm has. */
+    sampleOptions: sampleOptionsOf(name),
     solverType: dpmSolverTypes.find((known) => known === type) ?? 'midpoint',
     order: order as 1 | 2 | 3,
   };
+}
+
+/** The amount of noise can be changed where the noise is that of a diffusion in terms of x̂₀. */
+function sampleOptionsOf(name: DpmAlgorithm): readonly SamplerSetting[] {
+  if (!algorithms[name].stochastic) return [];
+  return name === 'sde-dpmsolver++' ? ['eta', 'sNoise'] : ['sNoise'];
 }
 
 /** Where the last step ends; the algorithms whose answers are the noise can't end without any. */
@@ -134,10 +116,7 @@ export interface AskSolverOptions {
 }
 
 /** Asks for what the solver takes; the noise is that of x̂₀ within its limit, where there is one. */
-export function askForSolver(
-  sampler: Sampler,
-  options: AskSolverOptions,
-): Generator<Question, Tensor, Tensor> {
+export function askForSolver(sampler: Sampler, options: AskSolverOptions): NetworkSampler {
   const { ops, answers, parameterization, limit, learnedVariance = false } = options;
   if (answers === 'denoised') return askForDenoised(sampler, { ops, parameterization, learnedVariance });
   return askNetwork({

@@ -1,5 +1,6 @@
 // DPMSolverMultistepInverseScheduler: from a picture back to the noise that it would be made from.
 import { multistep } from '../dpm-solver-multistep.ts';
+import { halvedCurvature } from '../exponential-step.ts';
 import { linspace } from '../linspace.ts';
 import { createParameterization } from '../parameterization.ts';
 import { roundHalfEven } from '../round-half-even.ts';
@@ -75,7 +76,7 @@ export const dpmSolverMultistepInverse: SchedulerClass = (config) => {
       return solverPlan(config.className, options, { timesteps, sigmas }, table[last]!);
     },
     sample({ ops, sample, plan, beginIndex }) {
-      const sampler = multistep(solver.multistep, {
+      const sampler = multistep(halvedCurvature(solver.integrator(0)), {
         ...{ ops, sample, beginIndex, order, solverType, lowerOrderFinal, eulerAtFinal },
         ...{ sigmas: plan.sigmas, timesteps: plan.timesteps, process: space.process },
       });

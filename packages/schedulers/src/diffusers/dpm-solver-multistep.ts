@@ -1,5 +1,6 @@
 // DPMSolverMultistepScheduler.
 import { multistep } from '../dpm-solver-multistep.ts';
+import { halvedCurvature } from '../exponential-step.ts';
 import { betaSchedules } from '../noise-schedule.ts';
 import { createParameterization } from '../parameterization.ts';
 import { roundHalfEven } from '../round-half-even.ts';
@@ -39,14 +40,14 @@ export const dpmSolverMultistepScheduler: SchedulerClass = (config) => {
     noiseSchedule,
     parameterization,
     planOptions: ['numInferenceSteps', 'timesteps', 'sigmas', 'mu'],
-    ...(stochastic ? { sampleOptions: ['sNoise'] } : {}),
+    sampleOptions: solver.sampleOptions,
     plan(options) {
       const visits = visitSolver(shiftOf(options), options, { karras: whole, lu: whole });
       const end = options.sigmas?.at(-1) ?? (finalSigmas === 'zero' ? 0 : noiseSchedule.sigmas[0]!);
       return solverPlan(config.className, options, visits, end);
     },
-    sample({ ops, sample, plan, beginIndex, noise, sNoise = 1 }) {
-      const sampler = multistep(solver.multistep, {
+    sample({ ops, sample, plan, beginIndex, noise, eta = 1, sNoise = 1 }) {
+      const sampler = multistep(halvedCurvature(solver.integrator(eta)), {
         ...{ ops, sample, beginIndex, order, solverType, lowerOrderFinal, eulerAtFinal },
         ...{ sigmas: plan.sigmas, timesteps: plan.timesteps, process: space.process },
         ...(stochastic ? { noise, sNoise } : {}),

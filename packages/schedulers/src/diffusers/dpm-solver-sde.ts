@@ -35,7 +35,7 @@ export const dpmSolverSdeScheduler: SchedulerClass = (config) => {
         timesteps: plan.timesteps.filter((_, i) => i % 2 === 0),
         beginIndex: beginIndex / 2,
       });
-      return askForDenoised(sampler, { ops, parameterization });
+      return askForDenoised(sampler, { ops, parameterization, timesteps: plan.timesteps });
     },
     sigmaAt: (timestep) => sigmaAt(space, timestep),
   };

@@ -41,15 +41,15 @@ export const dpmSolverSinglestepScheduler: SchedulerClass = (config) => {
     noiseSchedule,
     parameterization,
     planOptions: ['numInferenceSteps', 'timesteps', 'sigmas', 'mu'],
-    ...(stochastic ? { sampleOptions: ['sNoise'] } : {}),
+    sampleOptions: solver.sampleOptions,
     plan(options) {
       const visits = visitSolver(shiftOf(options), options, { karras: roundHalfEven });
       const end = options.sigmas?.at(-1) ?? (finalSigmas === 'zero' ? 0 : noiseSchedule.sigmas[0]!);
       return solverPlan(config.className, options, visits, end);
     },
-    sample({ ops, sample, plan, beginIndex, noise, sNoise = 1 }) {
+    sample({ ops, sample, plan, beginIndex, noise, eta = 1, sNoise = 1 }) {
       const { sigmas, timesteps } = plan;
-      const sampler = singlestep(solver.singlestep, {
+      const sampler = singlestep(solver.integrator(eta), {
         ...{ ops, sample, sigmas, timesteps, beginIndex, solverType, process: space.process },
         orders: ordersOf(timesteps.length, sigmas.at(-1) === 0),
         ...(stochastic ? { noise, sNoise } : {}),

@@ -1,5 +1,6 @@
 // EDMDPMSolverMultistepScheduler and CosineDPMSolverMultistepScheduler.
 import { multistep } from '../dpm-solver-multistep.ts';
+import { halvedCurvature } from '../exponential-step.ts';
 import { varianceExploding } from '../noise-level.ts';
 import { askForSolver, readDpmSolver } from './dpm-algorithms.ts';
 import {
@@ -30,13 +31,13 @@ export const edmDpmSolverMultistep: SchedulerClass = (config) => {
   return {
     parameterization,
     planOptions: ['numInferenceSteps', 'sigmas'],
-    ...(stochastic ? { sampleOptions: ['sNoise'] } : {}),
+    sampleOptions: solver.sampleOptions,
     plan(options) {
       const end = space.finalSigmas === 'zero' ? 0 : space.sigmaMin;
       return edmPlan(space, options, edmSigmas(space, options, 'float32'), end, quarterLog);
     },
-    sample({ ops, sample, plan, beginIndex, noise, sNoise = 1 }) {
-      const sampler = multistep(solver.multistep, {
+    sample({ ops, sample, plan, beginIndex, noise, eta = 1, sNoise = 1 }) {
+      const sampler = multistep(halvedCurvature(solver.integrator(eta)), {
         ...{ ops, sample, beginIndex, order, solverType, lowerOrderFinal, eulerAtFinal },
         ...{ sigmas: plan.sigmas, timesteps: plan.timesteps, process: varianceExploding },
         ...(stochastic ? { noise, sNoise } : {}),
@@ -59,24 +60,24 @@ const cosineDefaults = {
 export const cosineDpmSolverMultistep: SchedulerClass = (config) => {
   const space = readEdmSpace(config, cosineDefaults);
   const parameterization = readEdmParameterization(config, cosineDefaults);
-  const { multistep: integrator, ...solver } = readDpmSolver(config, ['sde-dpmsolver++'], 2);
+  const solver = readDpmSolver(config, ['sde-dpmsolver++'], 2);
   const lowerOrderFinal = config.boolean('lower_order_final', true);
   const eulerAtFinal = config.boolean('euler_at_final', false);
   return {
     parameterization,
     planOptions: ['numInferenceSteps', 'sigmas'],
-    sampleOptions: ['sNoise'],
+    sampleOptions: solver.sampleOptions,
     plan(options) {
       const end = space.finalSigmas === 'zero' ? 0 : space.sigmaMin;
       const angle = (sigma: number) => (Math.atan(sigma) / Math.PI) * 2;
       return edmPlan(space, options, edmSigmas(space, options, 'float32'), end, angle);
     },
-    sample({ ops, sample, plan, beginIndex, noise, sNoise = 1 }) {
+    sample({ ops, sample, plan, beginIndex, noise, eta = 1, sNoise = 1 }) {
       const { order, solverType } = solver;
-      const sampler = multistep(integrator, {
+      const sampler = multistep(halvedCurvature(solver.integrator(eta)), {
         ...{ ops, sample, beginIndex, order, solverType, lowerOrderFinal, eulerAtFinal },
         ...{ sigmas: plan.sigmas, timesteps: plan.timesteps, process: varianceExploding },
-        ...{ noise, sNoise, brownian: true },
+        ...{ noise, sNoise },
       });
       return askForSolver(sampler, { ops, answers: 'denoised', parameterization, limit: { kind: 'none' } });
     },

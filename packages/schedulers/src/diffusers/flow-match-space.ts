@@ -77,6 +77,7 @@ export function flowMatchSigmas(space: FlowMatchSpace, options: PlanOptions): nu
         steps: stretched.length,
         sigmaMin: stretched.at(-1)!,
         sigmaMax: stretched[0]!,
+        table: undefined,
       })
     : stretched;
   return spaced.map(Math.fround);

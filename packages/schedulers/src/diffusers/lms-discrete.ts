@@ -29,7 +29,7 @@ export const lmsDiscrete: SchedulerClass = (config) => {
         );
       }
       const { sigmas, timesteps } = plan;
-      return askForDenoised(lms({ ops, sample, sigmas, timesteps, order, beginIndex }), {
+      return askForDenoised(lms({ ops, sample, sigmas, timesteps, order, beginIndex, orderByPlace: true }), {
         ops,
         parameterization,
       });

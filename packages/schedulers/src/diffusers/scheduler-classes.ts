@@ -17,6 +17,7 @@ import { flowMatchHeunDiscrete } from './flow-match-heun-discrete.ts';
 import { flowMatchLcm } from './flow-match-lcm.ts';
 import { heunDiscrete } from './heun-discrete.ts';
 import { ipndmScheduler } from './ipndm.ts';
+import { kDiffusion } from './k-diffusion.ts';
 import { kdpm2AncestralDiscrete, kdpm2Discrete } from './kdpm2-discrete.ts';
 import { lcmScheduler } from './lcm.ts';
 import { lmsDiscrete } from './lms-discrete.ts';
@@ -50,6 +51,7 @@ export const schedulerClasses: ReadonlyMap<string, SchedulerClass> = new Map([
   ['FlowMatchLCMScheduler', flowMatchLcm],
   ['HeunDiscreteScheduler', heunDiscrete],
   ['IPNDMScheduler', ipndmScheduler],
+  ['KDiffusionScheduler', kDiffusion],
   ['KDPM2AncestralDiscreteScheduler', kdpm2AncestralDiscrete],
   ['KDPM2DiscreteScheduler', kdpm2Discrete],
   ['LCMScheduler', lcmScheduler],

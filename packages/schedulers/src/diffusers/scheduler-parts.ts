@@ -5,9 +5,9 @@ import type { Parameterization } from '../parameterization.ts';
 import type { Noise } from '../sampler.ts';
 import type {
   DenoisedOptions,
+  NetworkSampler,
   Plan,
   PlanOptions,
-  Question,
   SampleOptions,
   SamplerSetting,
 } from '../scheduler.ts';
@@ -25,10 +25,11 @@ export interface SchedulerParts {
   readonly sampleOptions?: readonly SamplerSetting[];
   /** Entries of the plan's timesteps a step, 1 if not given: `beginIndex` is a multiple of it. */
   readonly evaluationsPerStep?: number;
+  readonly wantsNegativeOutput?: boolean;
   /** Whether noise is added as of the training timestep also where the plan has another level there. */
   readonly noisesByTimestep?: boolean;
   plan(options: PlanOptions): Plan;
-  sample(request: SampleRequest): Generator<Question, Tensor, Tensor>;
+  sample(request: SampleRequest): NetworkSampler;
   /** The noise level of a training timestep, in the unit of the plan's sigmas; NaN if there is none. */
   sigmaAt(timestep: number, plan: Plan | undefined): number;
   /** x̂₀, where it is not what the parameterization gives. */

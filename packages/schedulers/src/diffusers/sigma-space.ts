@@ -91,6 +91,7 @@ export function visit(space: SigmaSpace, options: PlanOptions): Visits {
     steps: timesteps.length,
     sigmaMin: space.sigmaMin ?? sigmas.at(-1)!,
     sigmaMax: space.sigmaMax ?? sigmas[0]!,
+    table,
   });
   return { sigmas: spaced, timesteps: timestepsOfSigmas(space, spaced) };
 }

@@ -38,6 +38,8 @@ export interface SolverSpaceKeys {
   lambdaMinClipped?: boolean;
   /** Whether timesteps are chosen by `timestep_spacing`; `linspace` otherwise. */
   timestepSpacing?: boolean;
+  /** Whether Karras' levels can be made into a flow's. */
+  karrasFlow?: boolean;
 }
 
 /** Entries of the table whose λ is below the least that the config allows, counted from the noisy end. */
@@ -59,10 +61,16 @@ export function readSolverSpace(
   noiseSchedule: NoiseSchedule,
   keys: SolverSpaceKeys = {},
 ): SolverSpace {
-  const { lu = false, lambdaMinClipped = false, timestepSpacing = true } = keys;
+  const { lu = false, lambdaMinClipped = false, timestepSpacing = true, karrasFlow = false } = keys;
   const sigmaSpacing = readSigmaSpacing(config, lu ? ['karras', 'exponential', 'beta', 'lu'] : undefined);
   const useFlow = config.boolean('use_flow_sigmas', false);
   const flowShift = config.number('flow_shift', 1, { above: 0 });
+  if (useFlow && sigmaSpacing && !(karrasFlow && sigmaSpacing === 'karras')) {
+    config.contradiction(
+      ['use_flow_sigmas'],
+      `"use_flow_sigmas" is true and the levels are to be spaced as ${sigmaSpacing}, which gives levels of another kind. Choose one.`,
+    );
+  }
   const lambdaMin = lambdaMinClipped ? config.number('lambda_min_clipped', -Infinity) : -Infinity;
   return {
     noiseSchedule,
@@ -97,6 +105,9 @@ export interface SolverVisits {
   sigmas: number[];
 }
 
+/** Spacings whose timesteps diffusers makes whole by rounding down. */
+const downwards: { readonly [S in SigmaSpacing]?: true } = { exponential: true, beta: true };
+
 /** How timesteps between two whole ones are made whole when the noise levels are spaced. */
 type Wholeness = (timestep: number) => number;
 
@@ -109,7 +120,7 @@ export function visitSolver(
   const { noiseSchedule, logSigmas, sigmaSpacing, flowShift } = space;
   const { sigmas: table } = noiseSchedule;
   const numTrainTimesteps = table.length;
-  const ofSigmas = (sigmas: number[], round: Wholeness = Math.trunc) => ({
+  const ofSigmas = (sigmas: number[], round: Wholeness) => ({
     sigmas,
     timesteps: sigmas.map((sigma) => round(timestepOfSigma(sigma, logSigmas))),
   });
@@ -124,8 +135,8 @@ export function visitSolver(
         : [table[0]!, table.at(-1)!];
     const [sigmaMin, sigmaMax] = [space.sigmaMin ?? least, space.sigmaMax ?? greatest];
     return ofSigmas(
-      spaceSigmas(sigmaSpacing, { steps: numInferenceSteps, sigmaMin, sigmaMax }),
-      whole[sigmaSpacing],
+      spaceSigmas(sigmaSpacing, { steps: numInferenceSteps, sigmaMin, sigmaMax, table }),
+      whole[sigmaSpacing] ?? (sigmaSpacing in downwards ? Math.trunc : roundHalfEven),
     );
   }
   if (flowShift !== undefined) {

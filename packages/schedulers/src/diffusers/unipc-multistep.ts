@@ -26,7 +26,7 @@ const flowMargin = 1e-6;
 
 export const unipcMultistep: SchedulerClass = (config) => {
   const noiseSchedule = readNoiseSchedule(config, { zeroSnr: 'almost' });
-  const space = readSolverSpace(config, noiseSchedule);
+  const space = readSolverSpace(config, noiseSchedule, { karrasFlow: true });
   const { flowShift, sigmaSpacing } = space;
   const predictDenoised = config.boolean('predict_x0', true);
   const parameterization = createParameterization(
@@ -56,12 +56,6 @@ export const unipcMultistep: SchedulerClass = (config) => {
       '"shift_terminal" is set and "use_flow_sigmas" is not true. It shifts the levels of a flow: leave it out, or set "use_flow_sigmas".',
     );
   }
-  if (flowShift !== undefined && sigmaSpacing && sigmaSpacing !== 'karras') {
-    config.contradiction(
-      ['use_flow_sigmas', `use_${sigmaSpacing}_sigmas`],
-      `"use_flow_sigmas" and "use_${sigmaSpacing}_sigmas" are both true, which give levels of different kinds. Choose one.`,
-    );
-  }
   if (finalSigmas === 'zero' && (!predictDenoised || (!lowerOrderFinal && order > 1))) {
     config.contradiction(
       ['final_sigmas_type', predictDenoised ? 'lower_order_final' : 'predict_x0'],
@@ -85,7 +79,9 @@ export const unipcMultistep: SchedulerClass = (config) => {
   function karrasFlowVisits(steps: number): SolverVisits {
     const { sigmas: table } = noiseSchedule;
     const [sigmaMin, sigmaMax] = [space.sigmaMin ?? table[0]!, space.sigmaMax ?? table.at(-1)!];
-    const sigmas = spaceSigmas('karras', { steps, sigmaMin, sigmaMax }).map((sigma) => sigma / (sigma + 1));
+    const sigmas = spaceSigmas('karras', { steps, sigmaMin, sigmaMax, table }).map(
+      (sigma) => sigma / (sigma + 1),
+    );
     return { sigmas, timesteps: sigmas.map((sigma) => Math.trunc(sigma * numTrainTimesteps)) };
   }
 
