@@ -6,7 +6,8 @@ import { DeviceReport } from './device-report.tsx';
 import { Easel } from './easel.tsx';
 import { Gallery } from './gallery.tsx';
 import { ModelChooser } from './model-chooser.tsx';
-import { SettingsForm } from './settings-form.tsx';
+import { PromptForm } from './prompt-form.tsx';
+import { SettingsPanel } from './settings-panel.tsx';
 
 export function App() {
   const dragging = useDrop();
@@ -26,7 +27,8 @@ export function App() {
       </header>
       <main>
         <div class="controls">
-          <SettingsForm />
+          <PromptForm />
+          <SettingsPanel />
           <ModelChooser />
           <DeviceReport />
         </div>

@@ -4,7 +4,7 @@ import type { GalleryPicture } from '../gallery-store.ts';
 import { model, painting, problem, removePicture, shown } from '../studio.ts';
 import { formatDuration } from '../time-left.ts';
 import { useObjectUrl } from './object-url.ts';
-import { PixelCanvas } from './pixel-canvas.tsx';
+import { isSmall, PixelCanvas } from './pixel-canvas.tsx';
 
 export function Easel() {
   return (
@@ -24,7 +24,7 @@ function Frame() {
   const previews = painting.value?.previews ?? [];
   if (painting.value && previews.length > 0) {
     return (
-      <div class="frame" data-state="preview">
+      <div class="frame" data-state="preview" style={columnsFor(previews.length)}>
         {previews.map((image, index) => (
           <PixelCanvas key={index} image={image} label={`Preview of picture ${index + 1}`} />
         ))}
@@ -39,34 +39,48 @@ function Frame() {
     );
   }
   return (
-    <div class="frame" data-state="done">
-      {shown.value.map((picture) => (
-        <Picture key={picture.id} picture={picture} />
+    <div class="frame" data-state="done" style={columnsFor(shown.value.length)}>
+      {shown.value.map((picture, index) => (
+        <Picture key={picture.id} picture={picture} place={index + 1} />
       ))}
     </div>
   );
 }
+
+/** As many columns as rows, or one more. */
+const columnsFor = (pictures: number) => ({ '--columns': `${Math.ceil(Math.sqrt(pictures))}` });
 
 const invitation = () =>
   model.value?.state === 'ready'
     ? 'Say what you would like to see, and press Paint.'
     : 'The picture will appear here.';
 
-function Picture({ picture }: { readonly picture: GalleryPicture }) {
+function Picture({ picture, place }: { readonly picture: GalleryPicture; readonly place: number }) {
   const url = useObjectUrl(picture.png);
+  const { prompt, width, height } = picture;
   return (
     <figure>
       <img
         src={url}
-        width={picture.width}
-        height={picture.height}
-        alt={picture.prompt || 'Untitled picture'}
+        width={width}
+        height={height}
+        alt={prompt || 'Untitled picture'}
+        data-small={isSmall(width)}
       />
       <figcaption>
-        <a class="button" href={url} download={`${fileName(picture.prompt)}.png`}>
+        <a
+          class="button"
+          href={url}
+          download={`${fileName(prompt)}.png`}
+          aria-label={`Save picture ${place}`}
+        >
           Save
         </a>
-        <button type="button" onClick={() => void removePicture(picture)}>
+        <button
+          type="button"
+          aria-label={`Delete picture ${place}`}
+          onClick={() => void removePicture(picture)}
+        >
           Delete
         </button>
       </figcaption>

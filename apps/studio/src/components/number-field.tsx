@@ -1,4 +1,6 @@
 // A number with its name; left empty, it is undefined.
+import { paintForm } from './prompt-form.tsx';
+
 export interface NumberFieldProps {
   readonly label: string;
   readonly name: string;
@@ -25,6 +27,7 @@ export function NumberField({
       <span>{label}</span>
       <input
         type="number"
+        form={paintForm}
         inputMode={step === 1 ? 'numeric' : 'decimal'}
         name={name}
         min={min}

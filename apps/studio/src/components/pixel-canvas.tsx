@@ -2,6 +2,9 @@
 import type { RgbImage } from '@emulsion/image';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
+/** Whether a picture is so small that it is shown with its pixels as they are. */
+export const isSmall = (width: number): boolean => width <= 160;
+
 export function PixelCanvas({ image, label }: { readonly image: RgbImage; readonly label: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
@@ -12,5 +15,15 @@ export function PixelCanvas({ image, label }: { readonly image: RgbImage; readon
     }
     canvas.current?.getContext('2d')?.putImageData(pixels, 0, 0);
   }, [image]);
-  return <canvas ref={canvas} width={image.width} height={image.height} role="img" aria-label={label} />;
+  const { width, height } = image;
+  return (
+    <canvas
+      ref={canvas}
+      width={width}
+      height={height}
+      role="img"
+      aria-label={label}
+      data-small={isSmall(width)}
+    />
+  );
 }

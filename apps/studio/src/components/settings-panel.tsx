@@ -1,65 +1,14 @@
-// What is to be painted.
+// How it is to be painted.
 import { schedulerAliases, spacingAliases } from '@emulsion/schedulers';
-import {
-  change,
-  lastSeed,
-  model,
-  modelSize,
-  paint,
-  painting,
-  previewEvery,
-  savePreferences,
-  settings,
-  stop,
-} from '../studio.ts';
+import { change, lastSeed, model, modelSize, previewEvery, savePreferences, settings } from '../studio.ts';
 import { NumberField } from './number-field.tsx';
 
-export function SettingsForm() {
+export function SettingsPanel() {
   const { value } = settings;
-  const submit = (event: Event) => {
-    event.preventDefault();
-    void paint();
-  };
-  const paintOnEnter = (event: KeyboardEvent) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) submit(event);
-  };
   const ready = model.value?.state === 'ready';
   return (
-    <form onSubmit={submit} aria-label="Settings">
-      <label class="field">
-        <span>Prompt</span>
-        <textarea
-          name="prompt"
-          rows={3}
-          value={value.prompt}
-          placeholder="red apple"
-          aria-keyshortcuts="Control+Enter"
-          onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
-          onKeyDown={paintOnEnter}
-        />
-      </label>
-      <div class="actions">
-        {painting.value ? (
-          <button type="button" class="primary stop" onClick={stop} aria-keyshortcuts="Escape">
-            Stop
-          </button>
-        ) : (
-          <button type="submit" class="primary" disabled={!ready}>
-            {ready || model.value?.state === 'failed' ? 'Paint' : 'Loading the model…'}
-          </button>
-        )}
-      </div>
-      <label class="field">
-        <span>Without</span>
-        <textarea
-          name="negativePrompt"
-          rows={1}
-          value={value.negativePrompt}
-          placeholder="what the picture is led away from"
-          onInput={({ currentTarget }) => change({ negativePrompt: currentTarget.value })}
-          onKeyDown={paintOnEnter}
-        />
-      </label>
+    <section class="panel settings" aria-labelledby="settings-title">
+      <h2 id="settings-title">Settings</h2>
       <div class="grid">
         <NumberField
           label="Steps"
@@ -82,7 +31,7 @@ export function SettingsForm() {
           label="Sampler"
           name="sampler"
           value={value.sampler}
-          none="The model’s own"
+          none="Model’s own"
           names={schedulerAliases.map(({ name }) => name)}
           onChange={(sampler) => change({ sampler, ...(sampler === '' && { spacing: '' }) })}
         />
@@ -90,7 +39,7 @@ export function SettingsForm() {
           label="Noise levels"
           name="spacing"
           value={value.spacing}
-          none="The sampler’s own"
+          none="Sampler’s own"
           names={spacingAliases.map(({ name }) => name)}
           disabled={value.sampler === ''}
           onChange={(spacing) => change({ spacing })}
@@ -124,7 +73,7 @@ export function SettingsForm() {
           onChange={(numImages = 1) => change({ numImages })}
         />
         <NumberField
-          label="Preview every … steps"
+          label="Steps per preview"
           name="previewEvery"
           min={0}
           max={100}
@@ -157,7 +106,7 @@ export function SettingsForm() {
           Reuse
         </button>
       </fieldset>
-    </form>
+    </section>
   );
 }
 
