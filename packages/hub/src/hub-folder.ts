@@ -115,6 +115,8 @@ export async function openRepo(repo: string, options: HubOptions): Promise<Opene
   assertRepoId(repo);
   assertRevision(repo, revision);
   const client = createHubClient(options);
+  // Who only asks is not to wait for long before it is said that nobody answers.
+  const asking = { ...client, maxRetries: Math.min(client.maxRetries, 3) };
   const storage = options.storage ?? (await openBrowserStorage());
   const notes: string[] = [];
   /** Remembers something. A cache that cannot be written to is still good for what is in it. */
@@ -133,7 +135,7 @@ export async function openRepo(repo: string, options: HubOptions): Promise<Opene
     }
     try {
       // With an answer in the cache there is no need for patience.
-      const commit = await fetchCommit(known === undefined ? client : impatient(client), repo, revision);
+      const commit = await fetchCommit(known === undefined ? asking : impatient(client), repo, revision);
       if (commit !== known) await remember(storage.writeRef(repo, revision, commit));
       return commit;
     } catch (error) {
@@ -153,7 +155,7 @@ export async function openRepo(repo: string, options: HubOptions): Promise<Opene
       throw new NotCachedError({ repo, revision }, storage);
     }
     try {
-      const { files, json } = await fetchFileList(client, repo, commit);
+      const { files, json } = await fetchFileList(asking, repo, commit);
       await remember(storage.writeFileList(repo, commit, json));
       return files;
     } catch (error) {

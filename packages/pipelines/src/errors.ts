@@ -6,6 +6,17 @@ export class UnsupportedModelError extends EmulsionError {
   static override readonly className = 'UnsupportedModelError';
 }
 
+/** What was given as a model is neither a folder nor a model on a hub. */
+export class SourceNotFoundError extends EmulsionError {
+  static override readonly className = 'SourceNotFoundError';
+  readonly source: string;
+
+  constructor(source: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.source = source;
+  }
+}
+
 /** Latents or a picture have elements that are not finite numbers. */
 export class NonFiniteError extends EmulsionError {
   static override readonly className = 'NonFiniteError';

@@ -1,4 +1,4 @@
-export { NonFiniteError, UnsupportedModelError } from './errors.ts';
+export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
 export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
 export { type AnsweredQuestion, type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
 export {

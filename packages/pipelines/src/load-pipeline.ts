@@ -1,12 +1,14 @@
 // From a model's files to something that paints: reads what the model is made of and loads each part.
 import { type DiffusersFolder, type Folder, openDiffusersFolder, readJson } from '@emulsion/checkpoints';
+import type { DownloadEvent, HubOptions } from '@emulsion/hub';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
 import { createScheduler } from '@emulsion/schedulers';
 import { loadPromptEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
-import { createDevice, openFolder } from '#platform';
+import { createDevice } from '#platform';
 import { UnsupportedModelError } from './errors.ts';
+import { openSource } from './open-source.ts';
 import {
   type ImageToImageOptions,
   imageToImage,
@@ -16,15 +18,21 @@ import {
   textToImage,
 } from './stable-diffusion.ts';
 
-/** A part of the model is being loaded, or all are. */
+/** A part of the model is being loaded, or all are; or a file of it is being downloaded. */
 export interface LoadEvent {
+  /** The part, or the path of the file. */
   readonly component: string;
-  /** Parts that are loaded, and parts in all. */
+  /** Parts that are loaded, and parts in all; of a download, bytes of all files that were asked for so far. */
   readonly loaded: number;
   readonly total: number;
+  /** More of the download, if it is one. */
+  readonly download?: DownloadEvent;
 }
 
-export interface LoadPipelineOptions extends Cancellable {
+/** Options of the hub are for models that come from one. */
+export interface LoadPipelineOptions
+  extends Cancellable,
+    Pick<HubOptions, 'revision' | 'localFilesOnly' | 'token' | 'endpoint' | 'storage'> {
   /** What to run on, or a device to share; `auto` unless said otherwise. */
   readonly device?: DeviceKind | 'auto' | Device | undefined;
   /** Which copy of the weights to read where there are several; the plain one unless said otherwise. */
@@ -59,9 +67,10 @@ const silent = ['scheduler', 'feature_extractor'];
 
 /**
  * Loads a model.
- * @param source a folder in diffusers layout: its path, in a browser its address, or a `Folder`
- * @throws {UnsupportedModelError} if there is no pipeline for it, and the errors of the parts' loaders: what is
- * missing or wrong, and what to do
+ * @param source a model in diffusers layout: the path of its folder, in a browser the address; or its name on the
+ * Hugging Face hub, as in `owner/name`, from where what is needed of it is downloaded once; or a `Folder`
+ * @throws {SourceNotFoundError} if it is none of them, {UnsupportedModelError} if there is no pipeline for it, and the
+ * errors of the hub and of the parts' loaders: what is missing or wrong, and what to do
  */
 export async function loadPipeline(
   source: string | Folder,
@@ -69,8 +78,12 @@ export async function loadPipeline(
 ): Promise<Pipeline> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const model = await openDiffusersFolder(typeof source === 'string' ? await openFolder(source) : source);
-  const notes = assertSupported(model);
+  const opened =
+    typeof source === 'string'
+      ? await openSource(source, { ...hubOptions(options), onProgress: downloadReporter(options) })
+      : { folder: source, notes: [] };
+  const model = await openDiffusersFolder(opened.folder);
+  const notes = [...opened.notes, ...assertSupported(model)];
   const given = typeof options.device === 'object' ? options.device : undefined;
   const device = given ?? (await createDevice(typeof options.device === 'string' ? options.device : 'auto'));
   const loaded: { dispose(): Promise<void> }[] = [];
@@ -91,6 +104,22 @@ export async function loadPipeline(
     throw error;
   }
 }
+
+const hubOptions = ({ revision, localFilesOnly, token, endpoint, storage, signal }: LoadPipelineOptions) => ({
+  revision,
+  localFilesOnly,
+  token,
+  endpoint,
+  storage,
+  signal,
+});
+
+const downloadReporter =
+  ({ onProgress }: LoadPipelineOptions) =>
+  (download: DownloadEvent) => {
+    const { file, bytesLoaded, bytesTotal } = download;
+    onProgress?.({ component: file, loaded: bytesLoaded, total: bytesTotal, download });
+  };
 
 const painter = (parts: StableDiffusionParts) => (request: TextToImageOptions | ImageToImageOptions) =>
   'image' in request && request.image ? imageToImage(parts, request) : textToImage(parts, request);

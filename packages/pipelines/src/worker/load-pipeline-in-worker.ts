@@ -21,7 +21,8 @@ import {
 } from './protocol.ts';
 import { decodeError } from './wire-error.ts';
 
-export interface LoadPipelineInWorkerOptions extends Omit<LoadPipelineOptions, 'device'> {
+/** As without a worker, but for what cannot be posted to one. */
+export interface LoadPipelineInWorkerOptions extends Omit<LoadPipelineOptions, 'device' | 'storage'> {
   /** What to run on; `auto` unless said otherwise. */
   readonly device?: Exclude<LoadPipelineOptions['device'], object> | undefined;
 }
