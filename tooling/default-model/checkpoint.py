@@ -134,9 +134,9 @@ class Training:
 
     def report(self, every, size, **values):
         """prints the means of `values` every so many samples"""
-        self.log.append({k: v.item() if isinstance(v, torch.Tensor) else v for k, v in values.items()})
+        self.log.append({k: torch.as_tensor(v).detach() for k, v in values.items()})
         if (self.samples + size) // every > self.samples // every:
-            means = {k: sum(entry[k] for entry in self.log) / len(self.log) for k in values}
+            means = {k: torch.stack([entry[k] for entry in self.log]).mean().item() for k in values}
             speed = (self.samples + size - self.first) / (time.time() - self.started)
             text = " ".join(f"{k} {v:.4f}" for k, v in means.items())
             print(f"{self.samples + size} of {self.total}: {text} ({speed:.1f} samples/s)", flush=True)

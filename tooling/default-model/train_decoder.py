@@ -53,7 +53,7 @@ def main():
         encoding = (own_mean.float() - mean).square().mean() + 0.01 * (own_logvar.float() - logvar).square().mean()
         drawing = picture_loss(made.float(), wanted)
         training.step(drawing + encoding)
-        training.report(1000, args.batch, drawing=drawing.item(), encoding=encoding.item())
+        training.report(1000, args.batch, drawing=drawing, encoding=encoding)
         if training.samples // 4000 < (training.samples + args.batch) // 4000:
             show(folder, small, large, shown)
     if training.samples >= args.total:

@@ -69,7 +69,7 @@ def main():
             made = consistency(student, sample, now, states)
         loss = ((made - wanted).square() + 1e-4).sqrt().mean() - 1e-2
         training.step(loss)
-        training.report(1000, args.batch, loss=loss.item())
+        training.report(1000, args.batch, loss=loss)
         if training.samples // args.grid_every < (training.samples + args.batch) // args.grid_every:
             painter.unet.load_state_dict(training.averages["unet"])
             prompts = [p for p in SHOWN for _ in range(2)]

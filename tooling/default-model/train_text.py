@@ -46,7 +46,7 @@ def main():
     optimizer = torch.optim.AdamW(parameters, args.lr, betas=(0.9, 0.98), weight_decay=0.01, foreach=True)
     modules = {"text": text, "head": head}
     training = Training(
-        args.work_dir / "text" / "checkpoint.pt", modules, optimizer, args, args.total, decay=0.5, warmup=5000
+        args.work_dir / "text" / "checkpoint.pt", modules, optimizer, args, args.total, decay=0.5, warmup=100 * args.batch
     )
     for generator in training.batches(args.batch):
         chosen = torch.randint(len(latents), (args.batch,), generator=generator)
@@ -55,7 +55,7 @@ def main():
             made = head(text(ids[chosen].to(args.device)))
         loss = (made.float() - wanted).square().mean()
         training.step(loss)
-        training.report(10_000, args.batch, loss=loss.item())
+        training.report(10_000, args.batch, loss=loss)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main():
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, foreach=True)
     folder = args.work_dir / "unet"
     training = Training(
-        folder / "checkpoint.pt", {"unet": unet, "text": text}, optimizer, args, args.total, args.decay, 5000, args.ema
+        folder / "checkpoint.pt", {"unet": unet, "text": text}, optimizer, args, args.total, args.decay, 300 * args.batch, args.ema
     )
     painter = Painter(args.work_dir, None, args.device, load_decoder(args.work_dir))
     print(f"{len(latents)} pictures; from sample {training.samples}", flush=True)

