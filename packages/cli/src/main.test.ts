@@ -7,7 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '@emulsion/checkpoints';
 import { decodePng, parseGenerationParameters } from '@emulsion/image';
 import { createRng, tensor } from '@emulsion/tensor';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type HubServer,
+  modelFromFolder,
+  startHubServer,
+} from '../../../tooling/hub-server/src/start-hub-server.ts';
 
 const tiny = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
 const main = new URL('./main.ts', import.meta.url).href;
@@ -20,13 +25,21 @@ afterAll(() => rm(folder, { recursive: true }));
 
 /** Starts the command in the test's folder. */
 function start(...args: string[]): ChildProcess {
+  return startWith({}, ...args);
+}
+
+/** The same with variables in its environment. */
+function startWith(environment: Record<string, string>, ...args: string[]): ChildProcess {
   const program = `import { main } from ${JSON.stringify(main)}; process.exitCode = await main(process.argv.slice(1));`;
   const flags = [
     '--conditions=emulsion:source',
     '--disable-warning=ExperimentalWarning',
     '--input-type=module',
   ];
-  return spawn(process.execPath, [...flags, '--eval', program, '--', ...args], { cwd: folder });
+  return spawn(process.execPath, [...flags, '--eval', program, '--', ...args], {
+    cwd: folder,
+    env: { ...process.env, ...environment },
+  });
 }
 
 async function finish(child: ChildProcess): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -307,3 +320,72 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
     expect(await readdir(folder)).toEqual(before);
   },
 );
+
+describe('a model of a hub', () => {
+  const options = ['--model', 'owner/name', '--steps', '2', '--seed', '0', '--width', '64', '--height', '64'];
+  let hub: HubServer;
+  let environment: Record<string, string>;
+  beforeAll(async () => {
+    hub = await startHubServer({ 'owner/name': await modelFromFolder(tiny) });
+    const unset = { HF_TOKEN: '', HF_TOKEN_PATH: '', HF_HUB_OFFLINE: '', TRANSFORMERS_OFFLINE: '' };
+    const cache = join(folder, 'huggingface');
+    environment = { ...unset, HF_ENDPOINT: hub.endpoint, HF_HOME: cache, HF_HUB_CACHE: join(cache, 'hub') };
+  });
+  afterAll(() => hub.close());
+  const runWith = (...args: string[]) => finish(startWith(environment, 'paint', 'cat', ...options, ...args));
+
+  test('is downloaded, which is told, and paints what the folder paints, then without the hub', async () => {
+    const first = await runWith('--output', 'hub.png', '--json');
+    expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: '' });
+    const events = first.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const downloads = events.filter(({ event }) => event === 'download');
+    expect(downloads[0]).toMatchObject({ repo: 'owner/name', file: 'model_index.json', loaded: 0 });
+    expect(downloads.at(-1)).toMatchObject({ file: weights, loaded: 829512, total: 829512 });
+    await run('paint', 'cat', ...options, '--model', tiny, '--output', 'folder.png');
+    const before = hub.requests.length;
+    expect((await runWith('--output', 'offline.png', '--offline')).code).toBe(0);
+    expect(hub.requests).toHaveLength(before);
+    const pixels = async (name: string) => decodePng(await readFile(join(folder, name))).image;
+    expect(await pixels('hub.png')).toEqual(await pixels('folder.png'));
+    expect(await pixels('offline.png')).toEqual(await pixels('folder.png'));
+    const { text } = decodePng(await readFile(join(folder, 'hub.png')));
+    expect(parseGenerationParameters(text.parameters!).parameters.Model).toBe('name');
+  });
+
+  test('that is not there, or not at that revision, ends in one sentence', async () => {
+    const none = await runWith('--model', 'owner/none');
+    expect(none).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `emulsion: There is no folder "owner/none" here. As a model on a hub: owner/none: ${hub.endpoint} has no such model, or it is private. Check the spelling; for a private one give a token (HF_TOKEN).\n`,
+    });
+    const revision = await runWith('--revision', 'v9');
+    expect(revision.stderr).toBe(
+      'emulsion: owner/name: it has no revision "v9". Give a branch, a tag or a commit that it has; "main" is the usual one.\n',
+    );
+    const embedded = await run('paint', 'cat', '--revision', 'v9');
+    expect(embedded.stderr).toBe('emulsion: --revision needs --model, the name of a model on a hub.\n');
+  });
+
+  test('whose download Ctrl-C ends is gone on with', async () => {
+    const cache = join(folder, 'huggingface-2');
+    environment = { ...environment, HF_HOME: cache, HF_HUB_CACHE: join(cache, 'hub') };
+    hub.fault = ({ storage, path }) => (storage && path.endsWith(weights) ? { slowness: 50 } : undefined);
+    const child = startWith(environment, 'paint', 'cat', ...options, '--json');
+    const done = finish(child);
+    await new Promise<void>((resolve) => {
+      child.stdout?.on('data', (text) => {
+        if (/"download".*unet\/diffusion[^}]*"loaded":[1-9]\d{5}/.test(`${text}`)) resolve();
+      });
+    });
+    child.kill('SIGINT');
+    expect((await done).code).toBe(130);
+    hub.fault = () => undefined;
+    expect((await runWith('--output', 'again.png')).code).toBe(0);
+    const ranges = hub.requests.filter(({ storage, path }) => storage && path.endsWith(weights));
+    expect(ranges.at(-1)?.range).toMatch(/^bytes=[1-9]\d{5}-$/);
+  });
+});

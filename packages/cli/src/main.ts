@@ -55,7 +55,12 @@ function program(
     .command('paint')
     .description('Paint a picture from a prompt. Without --model it is the embedded one that paints.')
     .argument('<prompt>', 'what the picture shows')
-    .option('-m, --model <folder>', 'a model in diffusers layout')
+    .option(
+      '-m, --model <model>',
+      'a model in diffusers layout: a folder, or owner/name on the Hugging Face hub, which is downloaded once',
+    )
+    .option('--revision <name>', 'branch, tag or commit of a model on the hub (default: main)')
+    .option('--offline', 'use what was downloaded before, and no network')
     .option('-o, --output <file>', 'PNG to write; named after the prompt unless given')
     .option('-n, --negative-prompt <text>', 'what the picture is led away from')
     .option('--steps <n>', 'denoising steps (default: 20)', atLeast(1))

@@ -14,6 +14,8 @@ import type { Report } from './report.ts';
 /** The options of the command, as the command line names them. */
 export interface PaintOptions {
   readonly model?: string;
+  readonly revision?: string;
+  readonly offline?: boolean;
   readonly negativePrompt?: string;
   readonly steps?: number;
   readonly guidanceScale?: number;
@@ -49,6 +51,9 @@ export async function paint(
   if (options.strength !== undefined && options.image === undefined) {
     throw new UsageError('--strength needs --image, the picture to start from.');
   }
+  if (options.revision !== undefined && options.model === undefined) {
+    throw new UsageError('--revision needs --model, the name of a model on a hub.');
+  }
   const output = options.output ?? fileNameOf(prompt);
   await assertWritable('--output', output);
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
@@ -62,8 +67,12 @@ export async function paint(
   const pipeline = await loadPipeline(options.model ?? fileURLToPath(modelUrl), {
     device: options.device,
     dtype: options.dtype,
+    revision: options.revision,
+    // Unless it is said here, the environment says it.
+    localFilesOnly: options.offline,
     signal,
-    onProgress: (event) => report.send({ event: 'load', ...event }),
+    onProgress: ({ download, ...event }) =>
+      report.send(download ? { event: 'download', ...download } : { event: 'load', ...event }),
   });
   try {
     const ownScheduler = String(pipeline.schedulerConfig._class_name);

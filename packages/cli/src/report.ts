@@ -1,9 +1,14 @@
 // What the user sees while a picture is made: a progress bar, or JSON lines for programs.
+import type { LoadEvent } from '@emulsion/pipelines';
 import { SingleBar } from 'cli-progress';
+
+/** A file of a model from a hub, on its way here. */
+type DownloadEvent = NonNullable<LoadEvent['download']>;
 
 /** Something that happened, as `--json` prints it. */
 export type ReportEvent =
   | { readonly event: 'load'; readonly component: string; readonly loaded: number; readonly total: number }
+  | ({ readonly event: 'download' } & DownloadEvent)
   | {
       readonly event: 'step';
       readonly step: number;
@@ -35,37 +40,63 @@ export function jsonReport(): Report {
 
 /** A progress bar with the time left on standard error, where that is a terminal; the files at the end on standard output. */
 export function terminalReport(): Report {
-  let bar: SingleBar | undefined;
+  let bar: { readonly of: string; readonly shown: SingleBar } | undefined;
   const close = () => {
-    bar?.stop();
+    bar?.shown.stop();
     bar = undefined;
   };
+  /** Shows how far something is. Another thing, and the end, take its bar away. */
+  const advance = (of: string, format: string, total: number, value: number, payload: object = {}) => {
+    if (bar?.of !== of) {
+      close();
+      const shown = new SingleBar({
+        format,
+        barsize: 30,
+        barCompleteChar: '█',
+        barIncompleteChar: '░',
+        hideCursor: null,
+        clearOnComplete: true,
+        stream: process.stderr,
+      });
+      shown.start(total, value, payload);
+      bar = { of, shown };
+    }
+    bar.shown.update(value, payload);
+  };
+  const announced = new Set<string>();
   return {
     close,
     send(event) {
       switch (event.event) {
         case 'load':
+          close();
           if (process.stderr.isTTY)
             process.stderr.write(
               event.loaded < event.total ? `\rLoading ${event.component} … \x1b[K` : '\r\x1b[K',
             );
           break;
-        case 'step':
-          if (!bar) {
-            bar = new SingleBar({
-              format: 'Painting {bar} {value}/{total} steps, {eta_formatted} left',
-              barsize: 30,
-              barCompleteChar: '█',
-              barIncompleteChar: '░',
-              hideCursor: null,
-              clearOnComplete: true,
-              stream: process.stderr,
-            });
-            bar.start(event.totalSteps, 0);
+        case 'download': {
+          const { file, loaded, total } = event;
+          const format = 'Downloading {file} {bar} {done} of {size}, {eta_formatted} left';
+          const amounts = { file, done: amount(loaded), size: amount(total) };
+          if (process.stderr.isTTY) advance(`download ${file}`, format, total, loaded, amounts);
+          else if (!announced.has(file) && total >= worthALine) {
+            // A log shows what takes long, once.
+            announced.add(file);
+            process.stderr.write(`Downloading ${file} (${amount(total)})\n`);
           }
-          bar.update(event.step + 1);
+          break;
+        }
+        case 'step':
+          advance(
+            'steps',
+            'Painting {bar} {value}/{total} steps, {eta_formatted} left',
+            event.totalSteps,
+            event.step + 1,
+          );
           break;
         case 'note':
+          close();
           process.stderr.write(`Note: ${event.message}\n`);
           break;
         case 'done':
@@ -79,4 +110,13 @@ export function terminalReport(): Report {
       }
     },
   };
+}
+
+/** Bytes of a file whose download takes a while. */
+const worthALine = 1e6;
+
+/** Bytes in the unit that suits them: 700 kB, 3.4 MB, 1.2 GB. */
+function amount(bytes: number): string {
+  const [unit, size] = bytes >= 1e9 ? ['GB', 1e9] : bytes >= 1e6 ? ['MB', 1e6] : (['kB', 1e3] as const);
+  return `${(bytes / size).toFixed(size === 1e3 ? 0 : 1)} ${unit}`;
 }
