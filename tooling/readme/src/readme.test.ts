@@ -6,18 +6,32 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type HubServer, modelFromFolder, startHubServer } from '../../hub-server/src/start-hub-server.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const packages = join(root, 'packages');
 
-/** Where the programs run: a folder with a model in it, as a reader would have one. */
+/** Where the programs run: a folder with a model in it, as a reader would have one, and a hub with the same model. */
 let folder: string;
+let hub: HubServer;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'emulsion-readme-'));
-  await symlink(join(root, 'fixtures/golden/open/models/sd1'), join(folder, 'model'));
+  const model = join(root, 'fixtures/golden/open/models/sd1');
+  await symlink(model, join(folder, 'model'));
+  hub = await startHubServer({ 'stable-diffusion-v1-5/stable-diffusion-v1-5': await modelFromFolder(model) });
   await symlink(join(root, 'fixtures/golden/clip-tokenizer'), join(folder, 'tokenizer'));
 });
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(async () => {
+  await hub.close();
+  await rm(folder, { recursive: true });
+});
+
+/** The environment of the programs: the hub here, and a cache and a token of nobody. */
+const environment = () => ({
+  ...process.env,
+  ...{ HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, 'huggingface'), HF_HUB_CACHE: '', HF_TOKEN: '' },
+  ...{ HF_TOKEN_PATH: '', HF_HUB_OFFLINE: '', TRANSFORMERS_OFFLINE: '' },
+});
 
 /** The programs of a README: its code blocks in TypeScript. */
 const programsOf = (readme: string) =>
@@ -27,13 +41,16 @@ const programsOf = (readme: string) =>
 const outputOf = (program: string) =>
   [...program.matchAll(/^\s*console\.log\(.*\); \/\/ (.*)$/gm)].map(([, output]) => output!);
 
+/** Packages whose programs use a package above them. */
+const homes: Readonly<Record<string, string>> = { hub: 'pipelines' };
+
 /** Each README with the package whose dependencies its programs use. */
 const readmes = [
   { name: 'the project', file: join(root, 'README.md'), home: join(packages, 'pipelines') },
   ...(await readdir(packages)).map((name) => ({
     name,
     file: join(packages, name, 'README.md'),
-    home: join(packages, name),
+    home: join(packages, homes[name] ?? name),
   })),
 ];
 
@@ -48,7 +65,10 @@ describe.each(readmes)('the README of $name', ({ file, home }) => {
       await writeFile(script, program);
       try {
         const flags = ['--conditions=emulsion:source', '--disable-warning=ExperimentalWarning'];
-        const { stdout } = await promisify(execFile)(process.execPath, [...flags, script], { cwd: folder });
+        const { stdout } = await promisify(execFile)(process.execPath, [...flags, script], {
+          cwd: folder,
+          env: environment(),
+        });
         expect(stdout.trimEnd().split('\n')).toEqual(expected);
       } finally {
         await rm(script);
