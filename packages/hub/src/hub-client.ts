@@ -86,7 +86,8 @@ export async function request(
   subject: Subject,
   { headers = {}, accept = [] }: { headers?: Record<string, string>; accept?: readonly number[] } = {},
 ): Promise<HubResponse> {
-  const { endpoint, token, signal } = client;
+  // Not called as a method: a browser's fetch wants no other owner than the page.
+  const { endpoint, token, signal, fetch } = client;
   signal?.throwIfAborted();
   const watchdog = createWatchdog(client.stallTimeout);
   /** What a failure of the connection is to the caller. */
@@ -98,7 +99,7 @@ export async function request(
   };
   let response: Response;
   try {
-    response = await client.fetch(url, {
+    response = await fetch(url, {
       headers: {
         ...headers,
         // Lengths and ranges are of the file itself; browsers decide about this on their own.

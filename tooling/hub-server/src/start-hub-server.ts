@@ -76,6 +76,9 @@ export const checksumOf = (path: string, bytes: Buffer): string =>
 
 const isLarge = (path: string) => path.endsWith('.safetensors');
 
+const exposedHeaders =
+  'X-Repo-Commit, X-Error-Code, X-Error-Message, ETag, Link, Accept-Ranges, Content-Range, X-Linked-Size, X-Linked-ETag';
+
 /** A model whose files are those of a folder; its commit is made of their contents. */
 export async function modelFromFolder(folder: string): Promise<ServedModel> {
   const files = new Map<string, Buffer>();
@@ -97,6 +100,15 @@ export function modelOf(files: ReadonlyMap<string, Buffer>): ServedModel {
 export async function startHubServer(models: Readonly<Record<string, ServedModel>>): Promise<HubServer> {
   const requests: ServedRequest[] = [];
   const listener = (storage: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+    // Pages may ask, as they may on the real hub.
+    response.setHeader('access-control-allow-origin', '*');
+    response.setHeader('access-control-allow-headers', 'authorization, range');
+    response.setHeader('access-control-expose-headers', exposedHeaders);
+    response.setHeader('cross-origin-resource-policy', 'cross-origin');
+    if (request.method === 'OPTIONS') {
+      response.writeHead(204).end();
+      return;
+    }
     const path = decodeURIComponent(request.url ?? '');
     const served: ServedRequest = {
       path,
