@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelUrl } from '@emulsion/default-model';
-import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
+import { defaultClientConditions, defineConfig, type Plugin, type PreviewServer } from 'vite';
 
 const modelFolder = fileURLToPath(modelUrl);
 
@@ -28,6 +28,20 @@ function embeddedModel(): Plugin {
   };
 }
 
+/**
+ * Vite's server answers a request for a file's first byte with all of it, and a browser that keeps such an answer gives
+ * truncated files from then on.
+ */
+function forgetRanges(): Plugin {
+  const use = ({ middlewares }: Pick<PreviewServer, 'middlewares'>) => {
+    middlewares.use((request, response, next) => {
+      if (request.headers.range) response.setHeader('Cache-Control', 'no-store');
+      next();
+    });
+  };
+  return { name: 'forget-ranges', configureServer: use, configurePreviewServer: use };
+}
+
 // Threads need a page that shares memory with nobody.
 const headers = {
   'Cross-Origin-Opener-Policy': 'same-origin',
@@ -38,7 +52,7 @@ export default defineConfig(({ isPreview }) => ({
   base: './',
   // What is not there is answered with 404, and not with the app.
   appType: 'mpa',
-  plugins: isPreview ? [] : [embeddedModel()],
+  plugins: isPreview ? [forgetRanges()] : [forgetRanges(), embeddedModel()],
   resolve: { conditions: ['emulsion:source', ...defaultClientConditions] },
   // onnxruntime finds its WebAssembly beside its own file.
   optimizeDeps: { exclude: ['onnxruntime-web'] },

@@ -56,7 +56,7 @@ function PaintButton() {
   const state = model.value?.state;
   return (
     <button key="paint" type="submit" class="primary" disabled={state !== 'ready'}>
-      {state === 'loading' ? 'Loading the model…' : 'Paint'}
+      {state === 'loading' || state === undefined ? 'Loading the model…' : 'Paint'}
     </button>
   );
 }

@@ -31,7 +31,7 @@ export function SettingsPanel() {
           label="Sampler"
           name="sampler"
           value={value.sampler}
-          none="Model’s own"
+          none="Model’s"
           names={schedulerAliases.map(({ name }) => name)}
           onChange={(sampler) => change({ sampler, ...(sampler === '' && { spacing: '' }) })}
         />
@@ -39,7 +39,7 @@ export function SettingsPanel() {
           label="Noise levels"
           name="spacing"
           value={value.spacing}
-          none="Sampler’s own"
+          none="Sampler’s"
           names={spacingAliases.map(({ name }) => name)}
           disabled={value.sampler === ''}
           onChange={(spacing) => change({ spacing })}

@@ -1,0 +1,224 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { decodePng } from '@emulsion/image';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type OpenedStudio, openStudio } from './open-studio.ts';
+
+// One visit, in the order in which a visitor does things: each test goes on where the one before ended.
+let studio: OpenedStudio;
+let page: Page;
+beforeAll(async () => {
+  studio = await openStudio();
+  ({ page } = studio);
+  page.setDefaultTimeout(20_000);
+});
+afterAll(() => studio?.close());
+
+const field = (name: string) => page.getByLabel(name, { exact: true });
+const choice = (name: string) => page.getByRole('combobox', { name });
+const button = (name: string) => page.getByRole('button', { name, exact: true });
+const pictures = () => page.locator('.frame figure img');
+const gallery = () => page.locator('.gallery li');
+const status = () => page.getByRole('status').textContent();
+const waitForStatus = (text: RegExp) => expect.poll(status, { timeout: 60_000 }).toMatch(text);
+
+/** The settings in the file of the first picture on the easel. */
+async function settingsText(): Promise<string> {
+  const bytes = await pictures()
+    .first()
+    .evaluate(async (image: HTMLImageElement) => [
+      ...new Uint8Array(await (await fetch(image.src)).arrayBuffer()),
+    ]);
+  return decodePng(Uint8Array.from(bytes)).text.parameters ?? '';
+}
+
+test('before the first picture, the app is at most 150 kB of JavaScript, without onnxruntime', async () => {
+  const assets = fileURLToPath(new URL('../dist/assets/', import.meta.url));
+  const scripts = (await readdir(assets)).filter((name) => name.endsWith('.js') && !name.startsWith('ort.'));
+  const sizes = await Promise.all(
+    scripts.map(async (name) => gzipSync(await readFile(assets + name)).length),
+  );
+  expect(scripts.length).toBeGreaterThanOrEqual(2);
+  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(150_000);
+});
+
+/** Opens the page's first model, or says why it could not. */
+async function waitForModel(name: string): Promise<void> {
+  await expect.poll(status, { timeout: 60_000 }).toMatch(/ is ready$| could not be loaded$/);
+  expect(await page.getByRole('alert').allTextContents()).toEqual([]);
+  expect(await status()).toBe(`${name} is ready`);
+}
+
+test('the page opens with the embedded model, and says what it computes with and why', async () => {
+  await waitForModel('Emulsion default');
+  const device = page.getByRole('region', { name: 'Device' });
+  expect(await page.getByRole('region', { name: 'Model' }).textContent()).toContain('Emulsion default');
+  expect(await device.textContent()).toMatch(
+    /Processor[\s\S]*WebGPU is passed over[\s\S]*WebAssembly with \d threads?\./,
+  );
+  expect(await field('Width').getAttribute('placeholder')).toBe('64');
+  await studio.screenshot('1-open');
+});
+
+test('a picture appears step by step', async () => {
+  await page.getByRole('textbox', { name: 'Prompt' }).fill('red apple, noto style');
+  await field('Steps').fill('4');
+  await field('Seed').fill('7');
+  // Every preview that is drawn is noted down.
+  await page.evaluate(() => {
+    const seen = new Set<string>();
+    Object.assign(window, { seen });
+    const look = () => {
+      const canvas = document.querySelector<HTMLCanvasElement>('.frame canvas');
+      if (canvas) seen.add(canvas.toDataURL());
+      requestAnimationFrame(look);
+    };
+    look();
+  });
+  await button('Paint').click();
+  await page.getByRole('img', { name: 'Preview of picture 1' }).waitFor();
+  await studio.screenshot('2-preview');
+  await waitForStatus(/^The picture is done, in /);
+  expect(
+    await page.evaluate(() => (window as unknown as { seen: Set<string> }).seen.size),
+  ).toBeGreaterThanOrEqual(3);
+  expect(await pictures().count()).toBe(1);
+  const colours = await pictures().evaluate((image: HTMLImageElement) => {
+    const canvas = new OffscreenCanvas(64, 64);
+    const context = canvas.getContext('2d')!;
+    context.drawImage(image, 0, 0);
+    const [red = 0, green = 0, blue = 0] = context.getImageData(32, 40, 1, 1).data;
+    return { red, green, blue };
+  });
+  expect(colours.red, 'an apple is red').toBeGreaterThan(Math.max(colours.green, colours.blue) + 50);
+  expect(await settingsText()).toMatch(/^red apple, noto style\nSteps: 4, .*Seed: 7, Size: 64x64/);
+  await studio.screenshot('3-done');
+});
+
+test('a painting is stopped half way, by the button and by Escape, and the next one is painted', async () => {
+  await field('Steps').fill('500');
+  for (const stop of [() => button('Stop').click(), () => page.keyboard.press('Escape')]) {
+    await button('Paint').click();
+    await page.getByText(/^Step [2-9] of 500, .* left$/).waitFor();
+    await stop();
+    await waitForStatus(/^Stopped$/);
+    expect(await gallery().count()).toBe(1);
+  }
+  await field('Steps').fill('2');
+  await field('Pictures').fill('2');
+  await choice('Sampler').selectOption('euler');
+  await choice('Noise levels').selectOption('karras');
+  await page.getByRole('textbox', { name: 'Prompt' }).fill('cat face, noto style');
+  await page.keyboard.press('Control+Enter');
+  await waitForStatus(/^The pictures are done, in /);
+  expect(await pictures().count()).toBe(2);
+  expect(await gallery().count()).toBe(3);
+});
+
+test('the gallery is there after a reload, and a picture that is chosen gives its settings back', async () => {
+  await page.reload();
+  await waitForModel('Emulsion default');
+  expect(await gallery().count()).toBe(3);
+  await gallery().last().getByRole('button').click();
+  await expect
+    .poll(() => page.getByRole('textbox', { name: 'Prompt' }).inputValue())
+    .toBe('red apple, noto style');
+  expect(await choice('Sampler').inputValue()).toBe('');
+  expect(await field('Pictures').inputValue()).toBe('1');
+  await studio.screenshot('4-gallery');
+});
+
+test('a picture that is dropped on the page gives its settings back, and they paint it again', async () => {
+  const bytes = await pictures().evaluate(async (image: HTMLImageElement) => [
+    ...new Uint8Array(await (await fetch(image.src)).arrayBuffer()),
+  ]);
+  await page.getByRole('textbox', { name: 'Prompt' }).fill('something else');
+  await field('Steps').fill('9');
+  await field('Seed').fill('');
+  const drop = await page.evaluateHandle((data) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([Uint8Array.from(data)], 'apple.png', { type: 'image/png' }));
+    return transfer;
+  }, bytes);
+  await page.dispatchEvent('main', 'dragover', { dataTransfer: drop });
+  await page.getByText('Drop a picture').waitFor();
+  await page.dispatchEvent('main', 'drop', { dataTransfer: drop });
+  await waitForStatus(/^The settings of the picture are in the form$/);
+  expect(await page.getByRole('textbox', { name: 'Prompt' }).inputValue()).toBe('red apple, noto style');
+  expect(await field('Steps').inputValue()).toBe('4');
+  expect(await field('Seed').inputValue()).toBe('7');
+  await button('Paint').click();
+  await waitForStatus(/^The picture is done, in /);
+  const again = await pictures().evaluate(async (image: HTMLImageElement) => [
+    ...new Uint8Array(await (await fetch(image.src)).arrayBuffer()),
+  ]);
+  expect(again).toEqual(bytes);
+});
+
+test('a file that is no picture, and one without settings, are refused in words', async () => {
+  const drop = async (content: number[]) => {
+    const transfer = await page.evaluateHandle((data) => {
+      const made = new DataTransfer();
+      made.items.add(new File([Uint8Array.from(data)], 'file.png'));
+      return made;
+    }, content);
+    await page.dispatchEvent('main', 'drop', { dataTransfer: transfer });
+  };
+  await drop([1, 2, 3]);
+  await page.getByRole('alert').getByText('the bytes are not a PNG file').waitFor();
+});
+
+test('a wrong size is explained, and the app goes on', async () => {
+  await field('Width').fill('66');
+  // The browser's own check comes first; a script that sends the form meets the pipeline's.
+  expect(await field('Width').evaluate((input: HTMLInputElement) => input.validity.valid)).toBe(false);
+  await field('Width').fill('');
+});
+
+test('a folder of one’s own takes the place of the model', async () => {
+  await page.getByText('Choose another').click();
+  const folder = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
+  await field('A folder of yours').setInputFiles(folder);
+  await waitForModel('sd1');
+  await field('Steps').fill('2');
+  await button('Paint').click();
+  await waitForStatus(/^The picture is done, in /);
+  expect(await settingsText()).toContain('Model: sd1');
+  await page.getByRole('button', { name: 'The embedded one' }).click();
+  await waitForModel('Emulsion default');
+});
+
+test('everything that can be used has a name, and is reached with the keyboard', async () => {
+  const nameless = await page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>('input, select, textarea, button, a')]
+      .filter((element) => {
+        const labels = 'labels' in element ? (element.labels as NodeListOf<HTMLElement> | null) : null;
+        const name = element.ariaLabel ?? element.textContent ?? '';
+        const inner = element.querySelector('img')?.alt ?? '';
+        return !labels?.length && name.trim() === '' && inner === '';
+      })
+      .map(({ outerHTML }) => outerHTML),
+  );
+  expect(nameless).toEqual([]);
+  await page.getByRole('textbox', { name: 'Prompt' }).focus();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Paint');
+});
+
+test('it fits a phone, in light and dark', async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+    await studio.screenshot(`5-phone-${colorScheme}`);
+  }
+  await page.setViewportSize({ width: 1280, height: 860 });
+  await studio.screenshot('6-desktop-dark');
+});
+
+test('nothing was complained of meanwhile', () => {
+  expect(studio.complaints).toEqual([]);
+});
