@@ -3,9 +3,11 @@ import type { Tensor, TensorOps } from '@emulsion/tensor';
 import type { Noise, Sampler } from './sampler.ts';
 import type { Transition } from './transition.ts';
 
-/** A step, with the β of the training schedule where the step goes down by one timestep. */
 export interface DdpmTransition extends Transition {
+  /** The β of the training schedule, where the step goes down by one timestep. */
   readonly beta?: number;
+  /** Draw noise for this step, and add none. */
+  readonly quiet?: boolean;
 }
 
 /**
@@ -57,6 +59,7 @@ export function* ddpm(options: DdpmOptions): Sampler<DdpmAnswer> {
     sample = ops.combine([mean.denoised, answer.denoised], [mean.sample, sample]);
     if (timestep <= 0) continue;
     const drawn = noise(dims);
+    if (transition.quiet) continue;
     if (variance === 'small' || variance === 'large' || !answer.variance) {
       sample = ops.combine([1, sample], [Math.sqrt(variance === 'large' ? large : small), drawn]);
     } else if (variance === 'learned') {

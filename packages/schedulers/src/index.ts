@@ -50,6 +50,7 @@ export { type EulerAncestralOptions, eulerAncestral } from './euler-ancestral.ts
 export { exponentialSigmas } from './exponential-sigmas.ts';
 export { type DpmSolverType, dpmSolverTypes } from './exponential-step.ts';
 export { flowEuler } from './flow-euler.ts';
+export { flowEulerAncestral } from './flow-euler-ancestral.ts';
 export { type FlowHeunOptions, flowHeun } from './flow-heun.ts';
 export {
   shiftSigma,

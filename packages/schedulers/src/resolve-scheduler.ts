@@ -50,6 +50,7 @@ function settingsOf(name: string): Settings | undefined {
 /** Samplers of models that are rectified flows, by the class for other models. */
 const flowClasses: Config = {
   EulerDiscreteScheduler: 'FlowMatchEulerDiscreteScheduler',
+  EulerAncestralDiscreteScheduler: 'LTXEulerAncestralRFScheduler',
   HeunDiscreteScheduler: 'FlowMatchHeunDiscreteScheduler',
   LCMScheduler: 'FlowMatchLCMScheduler',
 };
@@ -72,11 +73,11 @@ const edmClasses: Config = {
 /** The settings for the kind of model that the config belongs to. */
 function settingsFor(name: string, { config: settings, otherModels }: Settings, config: Config): Config {
   const original = String(config._class_name ?? '');
-  const isFlow = original.startsWith('FlowMatch') || config.use_flow_sigmas === true;
+  const isFlow = original.startsWith('Flow') || original.startsWith('LTX') || config.use_flow_sigmas === true;
   const isEdm = original.startsWith('EDM');
   if (!isFlow && !isEdm) return settings;
   const wanted = String(otherModels._class_name);
-  if (wanted.startsWith(isFlow ? 'FlowMatch' : 'EDM') || wanted === original) return otherModels;
+  if (wanted.startsWith(isFlow ? 'Flow' : 'EDM') || wanted === original) return otherModels;
   const instead = (isFlow ? flowClasses : edmClasses)[wanted];
   if (instead) {
     const shift = isFlow ? { shift: config.shift ?? config.flow_shift ?? 1 } : {};

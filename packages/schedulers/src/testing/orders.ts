@@ -14,6 +14,7 @@ import { erSde } from '../er-sde.ts';
 import { euler } from '../euler.ts';
 import { eulerAncestral } from '../euler-ancestral.ts';
 import { flowEuler } from '../flow-euler.ts';
+import { flowEulerAncestral } from '../flow-euler-ancestral.ts';
 import { flowHeun } from '../flow-heun.ts';
 import { gradientEstimation } from '../gradient-estimation.ts';
 import { heun } from '../heun.ts';
@@ -287,6 +288,14 @@ export const orders: readonly { name: string; order: number; measure: Measure }[
     measure: measure((path) => dpmSolverSde({ ...path, eta: 0, noise: silence })),
   },
   { name: 'restart, no ascent', order: 2, measure: measure((path) => restart({ ...path, noise: noNoise })) },
+  {
+    name: 'flowEulerAncestral, eta 0',
+    order: 1,
+    measure: measure((path) => flowEulerAncestral({ ...path, eta: 0, noise: noNoise }), {
+      process: rectifiedFlow,
+      from: 0.95,
+    }),
+  },
   { name: 'flowEuler', order: 1, measure: flowOrder(flowEuler) },
   { name: 'flowHeun', order: 2, measure: flowOrder(flowHeun) },
 ];
