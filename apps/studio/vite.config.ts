@@ -29,17 +29,17 @@ function embeddedModel(): Plugin {
 }
 
 /**
- * Vite's server answers a request for a file's first byte with all of it, and a browser that keeps such an answer gives
- * truncated files from then on.
+ * Vite's server takes the range of a file's first byte for one without an end, and browsers that keep such an answer give
+ * truncated files from then on. Without a range, the answer is the file, and right.
  */
-function forgetRanges(): Plugin {
+function firstByte(): Plugin {
   const use = ({ middlewares }: Pick<PreviewServer, 'middlewares'>) => {
-    middlewares.use((request, response, next) => {
-      if (request.headers.range) response.setHeader('Cache-Control', 'no-store');
+    middlewares.use((request, _, next) => {
+      if (request.headers.range === 'bytes=0-0') delete request.headers.range;
       next();
     });
   };
-  return { name: 'forget-ranges', configureServer: use, configurePreviewServer: use };
+  return { name: 'first-byte', configureServer: use, configurePreviewServer: use };
 }
 
 // Threads need a page that shares memory with nobody.
@@ -52,7 +52,7 @@ export default defineConfig(({ isPreview }) => ({
   base: './',
   // What is not there is answered with 404, and not with the app.
   appType: 'mpa',
-  plugins: isPreview ? [forgetRanges()] : [forgetRanges(), embeddedModel()],
+  plugins: isPreview ? [firstByte()] : [firstByte(), embeddedModel()],
   resolve: { conditions: ['emulsion:source', ...defaultClientConditions] },
   // onnxruntime finds its WebAssembly beside its own file.
   optimizeDeps: { exclude: ['onnxruntime-web'] },
