@@ -29,13 +29,14 @@ function embeddedModel(): Plugin {
 }
 
 /**
- * Vite's server takes the range of a file's first byte for one without an end, and browsers that keep such an answer give
- * truncated files from then on. Without a range, the answer is the file, and right.
+ * Vite's server takes the range of a file's first byte for one without an end, and a browser that keeps such an answer,
+ * or one that broke off, puts wrong files together from then on. So the file is answered whole, and not kept.
  */
 function firstByte(): Plugin {
   const use = ({ middlewares }: Pick<PreviewServer, 'middlewares'>) => {
-    middlewares.use((request, _, next) => {
+    middlewares.use((request, response, next) => {
       if (request.headers.range === 'bytes=0-0') delete request.headers.range;
+      if (request.url?.endsWith('.safetensors')) response.setHeader('Cache-Control', 'no-store');
       next();
     });
   };
