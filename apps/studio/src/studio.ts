@@ -3,7 +3,6 @@ import { decodePng, encodePng, type RgbImage } from '@emulsion/image';
 import { loadPipelineInWorker, type WorkerPipeline } from '@emulsion/pipelines/worker';
 import { computed, signal } from '@preact/signals';
 import { addPicture, deletePicture, type GalleryPicture, listPictures } from './gallery-store.ts';
-import { measureMemory } from './memory.ts';
 import { embeddedModel, type ModelSource, modelName } from './model-source.ts';
 import { readPreferences, writePreferences } from './preferences.ts';
 import { type Settings, schedulerOf, settingsFrom, settingsText } from './settings.ts';
@@ -48,8 +47,6 @@ export const shown = signal<readonly GalleryPicture[]>([]);
 export const problem = signal<string | undefined>(undefined);
 /** What a screen reader says. */
 export const announcement = signal('');
-/** Bytes that the page takes, as measured last. */
-export const memory = signal<number | undefined>(undefined);
 export const lastSeed = signal<number | undefined>(undefined);
 
 /** The size that a picture gets, and what it must be a multiple of. */
@@ -99,7 +96,6 @@ export async function chooseModel(chosen: ModelSource): Promise<void> {
     });
     model.value = { state: 'ready', name, pipeline, seconds: (performance.now() - start) / 1000 };
     announcement.value = `${name} is ready`;
-    void updateMemory();
   } catch (error) {
     if (controller.signal.aborted) return;
     model.value = { state: 'failed', name, message: messageOf(error) };
@@ -172,12 +168,7 @@ export async function paint(): Promise<void> {
     else problem.value = messageOf(error);
   } finally {
     painting.value = undefined;
-    void updateMemory();
   }
-}
-
-async function updateMemory(): Promise<void> {
-  memory.value = await measureMemory();
 }
 
 /** Says every quarter: more would drown everything else. */

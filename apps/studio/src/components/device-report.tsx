@@ -1,6 +1,6 @@
 // What computes, and why that.
 import { deviceChoices } from '../preferences.ts';
-import { chooseDevice, device, memory, model } from '../studio.ts';
+import { chooseDevice, device, model } from '../studio.ts';
 
 const names = {
   auto: 'The best there is',
@@ -22,9 +22,6 @@ export function DeviceReport() {
             <li key={note}>{note}</li>
           ))}
         </ul>
-      )}
-      {pipeline && memory.value !== undefined && (
-        <p class="hint">The page takes {Math.round(memory.value / 1e6)} MB of memory.</p>
       )}
       <label class="field">
         <span>Compute with</span>
