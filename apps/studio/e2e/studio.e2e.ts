@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { decodePng } from '@emulsion/image';
+import { decodePng, encodePng } from '@emulsion/image';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OpenedStudio, openStudio } from './open-studio.ts';
@@ -168,12 +168,17 @@ test('a file that is no picture, and one without settings, are refused in words'
   };
   await drop([1, 2, 3]);
   await page.getByRole('alert').getByText('the bytes are not a PNG file').waitFor();
+  await drop([...encodePng({ width: 1, height: 1, channels: 3, data: new Uint8Array(3) })]);
+  await page.getByRole('alert').getByText('This picture does not say how it was made.').waitFor();
 });
 
-test('a wrong size is explained, and the app goes on', async () => {
+test('a size that the model cannot paint is refused by the form', async () => {
+  const painted = await gallery().count();
   await field('Width').fill('66');
-  // The browser's own check comes first; a script that sends the form meets the pipeline's.
-  expect(await field('Width').evaluate((input: HTMLInputElement) => input.validity.valid)).toBe(false);
+  await button('Paint').click();
+  expect(await field('Width').evaluate((input: HTMLInputElement) => input.validity.stepMismatch)).toBe(true);
+  expect(await button('Stop').count()).toBe(0);
+  expect(await gallery().count()).toBe(painted);
   await field('Width').fill('');
 });
 
