@@ -1,10 +1,15 @@
 // The tests that need nothing of Node, in headless Chromium: on WebAssembly, and what runs graphs on WebGPU too.
 import { globSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { GoldenReporter } from './tooling/golden/src/reporter.ts';
 
+const { GOLDEN_DIR } = process.env;
+const goldenPath = GOLDEN_DIR === undefined ? '/fixtures/golden/open/' : `/@fs${resolve(GOLDEN_DIR)}/`;
+
 const usesNode = /from 'node:|types="node"|@emulsion\/runtime-node|import\.meta\.dirname/;
+const usesDevice = (file: string) => /createTestDevice/.test(readFileSync(file, 'utf8'));
 const files = globSync('{packages,apps,tooling}/*/src/**/*.test.ts').filter(
   (file) => !usesNode.test(readFileSync(file, 'utf8')),
 );
@@ -13,6 +18,7 @@ export default defineConfig({
   resolve: { conditions: ['emulsion:source', 'module', 'browser', 'development|production'] },
   // A page that is isolated from others may have threads.
   server: {
+    fs: { allow: ['.', ...(GOLDEN_DIR === undefined ? [] : [dirname(resolve(GOLDEN_DIR))])] },
     headers: {
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -45,7 +51,15 @@ export default defineConfig({
           ],
         },
       }),
-      instances: [{ browser: 'chromium' }],
+      instances: [
+        { browser: 'chromium', name: 'wasm', provide: { device: 'wasm', goldenPath } },
+        {
+          browser: 'chromium',
+          name: 'webgpu',
+          provide: { device: 'webgpu', goldenPath },
+          include: files.filter(usesDevice),
+        },
+      ],
     },
   },
 });

@@ -22,9 +22,12 @@ export function conv2d(n: NetworkBuilder, x: Value, w: WeightScope, shape: Conv2
   const pads = typeof padding === 'number' ? [padding, padding, padding, padding] : padding;
   const weight = w.value(n, 'weight', [outChannels, inChannels, kernel, kernel], x);
   const bias = w.value(n, 'bias', [outChannels]);
+  const missing = n.dialect.fillsConvChannels && inChannels > 3 && inChannels % 3 === 0 ? -inChannels & 3 : 0;
+  const filled = (value: Value) =>
+    missing === 0 ? value : n.op('Pad', [value, n.ints(0, 0, 0, 0, 0, missing, 0, 0)]);
   return n.op(
     'Conv',
-    [x, weight, bias],
+    [filled(x), filled(weight), bias],
     { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
     { name: w.path },
   );

@@ -29,19 +29,30 @@ export interface GroupNormShape {
 }
 
 /**
- * Group normalization of `[batch, channels, …]`: a layer normalization of each group, which every execution provider
- * has a fast kernel for, then scale and shift of each channel.
+ * Group normalization of `[batch, channels, …]`: a normalization of each group, for which execution providers have fast
+ * kernels, then scale and shift of each channel.
  */
 export function groupNorm(n: NetworkBuilder, x: Value, w: WeightScope, shape: GroupNormShape): Value {
   const { channels, groups, epsilon } = shape;
   const grouped = n.op('Reshape', [x, n.ints(0, groups, -1)]);
-  const one = n.constant(tensor([1], [1]));
-  const normalized = n.op(
-    'LayerNormalization',
-    [grouped, one],
-    { axis: -1, epsilon: float(epsilon) },
-    { name: w.path },
-  );
+  const normalized =
+    n.dialect.groupNorm === 'layer'
+      ? n.op(
+          'LayerNormalization',
+          [grouped, n.constant(tensor([1], [1]))],
+          { axis: -1, epsilon: float(epsilon) },
+          { name: w.path },
+        )
+      : n.op(
+          'InstanceNormalization',
+          [
+            grouped,
+            n.constant(tensor(new Float32Array(groups).fill(1), [groups])),
+            n.constant(tensor(new Float32Array(groups), [groups])),
+          ],
+          { epsilon: float(epsilon) },
+          { name: w.path },
+        );
   const restored = n.op('Reshape', [normalized, n.op('Shape', [x])]);
   const scale = w.value(n, 'weight', [channels, 1, 1]);
   const shift = w.value(n, 'bias', [channels, 1, 1]);

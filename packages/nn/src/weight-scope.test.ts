@@ -9,7 +9,13 @@ async function scopeOf(tensors: Record<string, AnyTensor>): Promise<WeightScope>
   return WeightScope.of('unet', await openSafetensors(folder, 'model.safetensors'));
 }
 
-const network = () => new NetworkBuilder('unet', { attention: 'fused' });
+const network = () =>
+  new NetworkBuilder('unet', {
+    attention: 'fused',
+    groupNorm: 'layer',
+    fillsConvChannels: false,
+    lateCasts: [],
+  });
 const weight = tensor([1, 2, 3, 4, 5, 6], [3, 2]);
 
 test('a missing weight, a wrong shape and a wrong type name the weight and what to do', async () => {

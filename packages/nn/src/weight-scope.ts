@@ -17,7 +17,7 @@ export class WeightError extends EmulsionError {
 }
 
 /**
- * Bytes of half-precision weights from which on they are cast anew in each run. Below, onnxruntime keeps a float32
+ * Bytes of half-precision weights from which on they are cast anew in each run, if the device can. Below, onnxruntime keeps a float32
  * copy, which is faster and takes three times the memory of the file.
  */
 const lateCastBytes = 400 * 2 ** 20;
@@ -142,7 +142,8 @@ export class WeightScope {
   #toFloat(n: NetworkBuilder, weight: Weight, stored: Value, dims: readonly number[], after?: Value): Value {
     if (!isHalf(weight.dtype)) return stored;
     const to = { to: dataTypeNumbers.float32 };
-    if (!this.#root.castLate || after === undefined || dims.length < 2) return n.op('Cast', [stored], to);
+    const late = this.#root.castLate && n.dialect.lateCasts.some((dtype) => dtype === weight.dtype);
+    if (!late || after === undefined || dims.length < 2) return n.op('Cast', [stored], to);
     // A shape that onnxruntime cannot know before the run, since it takes a free size of `after` into account.
     const zero = n.op('Mul', [n.op('Shape', [after], { start: 0, end: 1 }), n.ints(0)]);
     const shape = n.op('Add', [zero, n.ints(...dims)]);

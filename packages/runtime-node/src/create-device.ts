@@ -1,6 +1,13 @@
 // Devices in Node: onnxruntime's execution providers, each tried by itself because their list is no fallback chain.
 import { parse } from 'node:path';
-import { type FileRef, GraphBuilder, isByteRange, type Model, writeModel } from '@emulsion/onnx';
+import {
+  dataTypeNumbers,
+  type FileRef,
+  GraphBuilder,
+  isByteRange,
+  type Model,
+  writeModel,
+} from '@emulsion/onnx';
 import {
   type Cancellable,
   type Device,
@@ -116,8 +123,13 @@ class NodeDevice implements Device {
 
   constructor(kind: NodeDeviceKind) {
     this.kind = kind;
-    // With WebGPU a driver must first show that it can compute the fused form.
-    this.dialect = { attention: kind === 'webgpu' ? 'decomposed' : 'fused' };
+    // With WebGPU a driver must first show what it can do.
+    this.dialect = {
+      attention: kind === 'webgpu' ? 'decomposed' : 'fused',
+      groupNorm: kind === 'cpu' ? 'layer' : 'instance',
+      fillsConvChannels: kind === 'webgpu',
+      lateCasts: kind === 'webgpu' ? [] : ['float16', 'bfloat16'],
+    };
   }
 
   /** The process to talk to: a new one if the last one crashed. */
@@ -186,6 +198,26 @@ async function probe(device: NodeDevice): Promise<number> {
   }
 }
 
+/** Whether the device can cast float16 in a run, which not every graphics card can. */
+async function castsFloat16(device: NodeDevice): Promise<boolean> {
+  const g = new GraphBuilder('cast');
+  const x = g.input('x', 'float32', ['n']);
+  // The size of an input, which is not known before, keeps the cast from being made at load.
+  const zero = g.op('Mul', [g.op('Shape', [x]), g.ints(0)]);
+  const halves = g.constant(tensor(Uint16Array.of(0x3c00, 0x4000), [2]));
+  const late = g.op('Reshape', [halves, g.op('Add', [zero, g.ints(2)])]);
+  g.output('y', g.op('Cast', [late], { to: dataTypeNumbers.float32 }));
+  try {
+    const session = await device.createSession(g.build());
+    const { y } = await session.run({ x: tensor([0], [1]) });
+    await session.dispose();
+    return y?.data[0] === 1 && y.data[1] === 2;
+  } catch (error) {
+    if (DeviceLostError.is(error)) throw error;
+    return false;
+  }
+}
+
 /** Seconds for the product that a GPU stays far below. A slower device is software: attention is not what slows it. */
 const softwareSeconds = 0.25;
 
@@ -195,7 +227,8 @@ async function open(kind: NodeDeviceKind): Promise<{ device: NodeDevice; seconds
     const seconds = await probe(device);
     if (kind === 'webgpu' && seconds < softwareSeconds) {
       const { attention, note } = await testAttention(device);
-      device.dialect = { attention };
+      const lateCasts = (await castsFloat16(device)) ? (['float16'] as const) : [];
+      device.dialect = { ...device.dialect, attention, lateCasts };
       device.notes.push(note);
     }
     return { device, seconds };

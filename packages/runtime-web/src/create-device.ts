@@ -44,7 +44,7 @@ async function openWebGpu(options: OnnxruntimeOptions, card: GPUDevice): Promise
   return open('webgpu', options, card, async (device, { version }) => {
     const key = selfTestKey(card.adapterInfo, version);
     const { attention, note } = await remember(key, isSelfTest, () => testAttention(device));
-    device.dialect = { attention };
+    device.dialect = { ...device.dialect, attention };
     device.notes.push(`WebGPU on the graphics card "${name}".`, note);
   });
 }

@@ -27,7 +27,8 @@ export class RemoteFile {
   }
 
   async size(): Promise<number> {
-    return (await this.#part({ offset: 0, length: 1 })).size;
+    // The widespread server "sirv" misreads a request for the first byte alone.
+    return (await this.#part({ offset: 0, length: 2 })).size;
   }
 
   /** The whole file. The browser may keep it on its disk. */
@@ -57,7 +58,9 @@ export class RemoteFile {
     if (!this.#whole) {
       // A range request cannot ask for nothing.
       const last = offset + Math.max(length, 1) - 1;
-      const response = await this.#request({ headers: { Range: `bytes=${offset}-${last}` } });
+      const headers = { Range: `bytes=${offset}-${last}` };
+      // Parts in the browser's cache would be put together with what a server answers wrongly.
+      const response = await this.#request({ headers, cache: 'no-store' });
       const size = Number(/\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1]);
       if (response.status === 206 && Number.isInteger(size)) {
         const bytes = new Uint8Array(await this.#body(response.arrayBuffer()));

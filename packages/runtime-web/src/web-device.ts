@@ -89,7 +89,14 @@ export class WebDevice implements Device {
   constructor(onnxruntime: Onnxruntime, card?: GPUDevice) {
     this.kind = card ? 'webgpu' : 'wasm';
     // A driver must first show that it can compute the fused form.
-    this.dialect = { attention: card ? 'decomposed' : 'fused' };
+    this.dialect = card
+      ? {
+          attention: 'decomposed',
+          groupNorm: 'instance',
+          fillsConvChannels: true,
+          lateCasts: card.features.has('shader-f16') ? ['float16'] : [],
+        }
+      : { attention: 'fused', groupNorm: 'layer', fillsConvChannels: false, lateCasts: ['float16'] };
     this.#onnxruntime = onnxruntime;
     this.#card = card;
     card?.lost.then(({ message }) => {
@@ -124,8 +131,8 @@ export class WebDevice implements Device {
     signal?.throwIfAborted();
     this.assertThere();
     const { name } = source.graph;
-    const { model, weights } = separateWeights(source);
     const loading = this.exclusively(async ({ InferenceSession }) => {
+      const { model, weights } = await separateWeights(source);
       signal?.throwIfAborted();
       let loaded: InferenceSession;
       try {

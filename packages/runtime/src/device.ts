@@ -10,6 +10,18 @@ export type DeviceKind = (typeof deviceKinds)[number];
 export interface Dialect {
   /** `fused` is onnxruntime's MultiHeadAttention, `decomposed` MatMul, Softmax, MatMul. */
   readonly attention: 'fused' | 'decomposed';
+  /**
+   * What normalizes groups: `layer` is LayerNormalization with one scale for all elements, which is quicker, and which
+   * only the processor's kernel takes; `instance` is InstanceNormalization.
+   */
+  readonly groupNorm: 'layer' | 'instance';
+  /**
+   * Whether zeros fill up the 6, 9, 15, … channels that a convolution reads to a multiple of four: WebGPU's kernel for
+   * multiples of three, above 3 itself, is wrong.
+   */
+  readonly fillsConvChannels: boolean;
+  /** Half-precision types that can be cast to float32 in a run; others only once, when a graph is loaded. */
+  readonly lateCasts: readonly ('float16' | 'bfloat16')[];
 }
 
 /** A stop signal for one call. What is under way on the device runs to its end, but nobody waits for it. */

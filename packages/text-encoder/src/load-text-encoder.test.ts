@@ -1,20 +1,18 @@
-/// <reference types="node" />
-import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { memoryFolder } from '@emulsion/checkpoints';
+import { type Folder, memoryFolder } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
-import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { tensor } from '@emulsion/tensor';
+import { createTestDevice, openFixture, rewriteHeader } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseClipTextConfig } from './clip-config.ts';
 import { loadTextEncoder, type TextEncoder } from './load-text-encoder.ts';
 
-const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1/text_encoder', import.meta.url));
 let device: Device;
+let stored: Folder;
 let encoder: TextEncoder;
 beforeAll(async () => {
-  device = await createDevice('cpu');
-  encoder = await loadTextEncoder(await openFolder(path), { device });
+  device = await createTestDevice();
+  stored = await openFixture('golden/open/models/sd1/text_encoder');
+  encoder = await loadTextEncoder(stored, { device });
 });
 afterAll(() => device.dispose());
 
@@ -41,21 +39,16 @@ test('clip skip takes an earlier layer, and leaves the pooled text alone', async
 });
 
 test('the prefix that older checkpoints have makes no difference', async () => {
-  const weights = await readFile(`${path}/model.safetensors`);
-  const length = Number(weights.readBigUInt64LE());
-  const header = weights.toString('utf8', 8, 8 + length);
-  const has = header.includes('"text_model.');
-  const other = has
-    ? header.replaceAll('"text_model.', '"')
-    : header.replaceAll(/"(?=embeddings|encoder|final_layer_norm)/g, '"text_model.');
-  expect(other).not.toBe(header);
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(Buffer.byteLength(other)));
+  const weights = rewriteHeader(await stored.read('model.safetensors'), (header) => {
+    const other = header.includes('"text_model.')
+      ? header.replaceAll('"text_model.', '"')
+      : header.replaceAll(/"(?=embeddings|encoder|final_layer_norm)/g, '"text_model.');
+    expect(other).not.toBe(header);
+    return other;
+  });
   const folder = memoryFolder({
-    'config.json': await readFile(`${path}/config.json`, 'utf8'),
-    'model.safetensors': new Uint8Array(
-      Buffer.concat([size, Buffer.from(other), weights.subarray(8 + length)]),
-    ),
+    'config.json': await stored.read('config.json'),
+    'model.safetensors': weights,
   });
   const renamed = await loadTextEncoder(folder, { device });
   const inputIds = ids(638, 320, 639);

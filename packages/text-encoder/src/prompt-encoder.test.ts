@@ -1,17 +1,14 @@
-/// <reference types="node" />
-import { fileURLToPath } from 'node:url';
 import type { Device } from '@emulsion/runtime';
-import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { tensor } from '@emulsion/tensor';
+import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadPromptEncoder, type PromptEncoder, PromptTooLongError } from './prompt-encoder.ts';
 
-const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
 let device: Device;
 let encoder: PromptEncoder;
 beforeAll(async () => {
-  device = await createDevice('cpu');
-  encoder = await loadPromptEncoder(await openFolder(path), { device });
+  device = await createTestDevice();
+  encoder = await loadPromptEncoder(await openFixture('golden/open/models/sd1'), { device });
 });
 afterAll(() => device.dispose());
 

@@ -1,22 +1,20 @@
-/// <reference types="node" />
-import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { type Folder, memoryFolder } from '@emulsion/checkpoints';
+import { type Folder, memoryFolder, readJson } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
-import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { zeros } from '@emulsion/tensor';
+import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadUnet } from './load-unet.ts';
 import { parseUnetConfig } from './unet-config.ts';
 
-const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1/unet', import.meta.url));
 let device: Device;
+let stored: Folder;
 let config: Record<string, unknown>;
 let weights: Uint8Array;
 beforeAll(async () => {
-  device = await createDevice('cpu');
-  config = JSON.parse(await readFile(`${path}/config.json`, 'utf8'));
-  weights = new Uint8Array(await readFile(`${path}/diffusion_pytorch_model.safetensors`));
+  device = await createTestDevice();
+  stored = await openFixture('golden/open/models/sd1/unet');
+  config = (await readJson(stored, 'config.json')) as typeof config; // an object, as in every model
+  weights = await stored.read('diffusion_pytorch_model.safetensors');
 });
 afterAll(() => device.dispose());
 
@@ -34,7 +32,7 @@ test('weights in memory give the same output as weights in a file', async () => 
     encoderHiddenStates: zeros([1, 77, 32]),
   };
   const outputs = [];
-  for (const folder of [await openFolder(path), folderWith({})]) {
+  for (const folder of [stored, folderWith({})]) {
     const unet = await loadUnet(folder, { device });
     expect(unet.unusedWeights).toEqual([]);
     outputs.push(await unet.predict(inputs));
@@ -45,7 +43,7 @@ test('weights in memory give the same output as weights in a file', async () => 
 });
 
 test('inputs of the wrong shape are refused with the shape that is wanted', async () => {
-  const unet = await loadUnet(await openFolder(path), { device });
+  const unet = await loadUnet(stored, { device });
   const right = { sample: zeros([2, 4, 8, 8]), timestep: 500, encoderHiddenStates: zeros([2, 77, 32]) };
   await expect(unet.predict({ ...right, encoderHiddenStates: zeros([2, 77, 768]) })).rejects.toThrow(
     'unet: "encoderHiddenStates" is [2, 77, 768], this model takes [2, any, 32]. Use the text encoder and the latents that belong to it.',
@@ -86,7 +84,5 @@ test('what is not supported is refused by name', () => {
 
 test('a loading that is aborted rejects with the reason', async () => {
   const reason = new Error('enough');
-  await expect(loadUnet(await openFolder(path), { device, signal: AbortSignal.abort(reason) })).rejects.toBe(
-    reason,
-  );
+  await expect(loadUnet(stored, { device, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });

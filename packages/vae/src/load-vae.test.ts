@@ -1,20 +1,20 @@
-/// <reference types="node" />
-import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { memoryFolder } from '@emulsion/checkpoints';
+import { type Folder, memoryFolder, readJson } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
-import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { createRng, type Tensor, zeros } from '@emulsion/tensor';
+import { createTestDevice, openFixture, rewriteHeader } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadVae } from './load-vae.ts';
 import { parseVaeConfig } from './vae-config.ts';
 
-const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1/vae', import.meta.url));
 let device: Device;
+let stored: Folder;
 let config: Record<string, unknown>;
+let weights: Uint8Array;
 beforeAll(async () => {
-  device = await createDevice('cpu');
-  config = JSON.parse(await readFile(`${path}/config.json`, 'utf8'));
+  device = await createTestDevice();
+  stored = await openFixture('golden/open/models/sd1/vae');
+  config = (await readJson(stored, 'config.json')) as typeof config; // an object, as in every model
+  weights = await stored.read('diffusion_pytorch_model.safetensors');
 });
 afterAll(() => device.dispose());
 
@@ -22,7 +22,6 @@ const worst = (a: Tensor, b: Tensor) =>
   a.data.reduce((max, value, i) => Math.max(max, Math.abs(value - b.data[i]!)), 0);
 
 test('scaling latents and scaling them back is the identity, shift included', async () => {
-  const weights = new Uint8Array(await readFile(`${path}/diffusion_pytorch_model.safetensors`));
   const shifted = JSON.stringify({ ...config, scaling_factor: 0.5, shift_factor: 0.25 });
   const vae = await loadVae(
     memoryFolder({ 'config.json': shifted, 'diffusion_pytorch_model.safetensors': weights }),
@@ -35,20 +34,17 @@ test('scaling latents and scaling them back is the identity, shift included', as
 });
 
 test('a checkpoint of 2022 with its old names decodes to the same picture', async () => {
-  const weights = await readFile(`${path}/diffusion_pytorch_model.safetensors`);
-  const length = Number(weights.readBigUInt64LE());
   const renamed = { to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' };
-  let header = weights.toString('utf8', 8, 8 + length);
-  for (const [today, then] of Object.entries(renamed))
-    header = header.replaceAll(`attentions.0.${today}.`, `attentions.0.${then}.`);
-  expect(header).toContain('proj_attn');
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(Buffer.byteLength(header)));
-  const old = new Uint8Array(Buffer.concat([size, Buffer.from(header), weights.subarray(8 + length)]));
+  const old = rewriteHeader(weights, (header) => {
+    for (const [today, then] of Object.entries(renamed))
+      header = header.replaceAll(`attentions.0.${today}.`, `attentions.0.${then}.`);
+    expect(header).toContain('proj_attn');
+    return header;
+  });
   const z = createRng({ kind: 'torch-cpu', seed: 1 }).normal([1, 4, 4, 4]);
   const pictures = [];
   for (const folder of [
-    await openFolder(path),
+    stored,
     memoryFolder({ 'config.json': JSON.stringify(config), 'diffusion_pytorch_model.safetensors': old }),
   ]) {
     const vae = await loadVae(folder, { device });
@@ -60,7 +56,7 @@ test('a checkpoint of 2022 with its old names decodes to the same picture', asyn
 });
 
 test('pictures and latents that it cannot take are refused with what it takes', async () => {
-  const vae = await loadVae(await openFolder(path), { device });
+  const vae = await loadVae(stored, { device });
   await expect(vae.encode(zeros([1, 3, 60, 64]))).rejects.toThrow(
     'vae: the picture is [1, 3, 60, 64], this model takes [batch, 3, height, width] with height and width multiples of 8. Resize or crop it.',
   );

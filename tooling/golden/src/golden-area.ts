@@ -1,15 +1,9 @@
 // One area of the golden data: its index, the cases that it lists and their arrays. fixtures/golden/README.md has the format.
-import { resolve } from 'node:path';
 import { type Folder, openSafetensors, readTensor, type Weight, type Weights } from '@emulsion/checkpoints';
-import { openFolder } from '@emulsion/runtime-node';
 import type { Tensor } from '@emulsion/tensor';
+import { goldenUrl, openFolderAt } from '@emulsion/testing';
 import { type Area, areas } from './areas.ts';
 import { type GoldenArray, readArray } from './golden-array.ts';
-
-/** The folder whose areas are tested: the environment variable GOLDEN_DIR, or the data of this repository. */
-export const goldenDir = resolve(
-  process.env.GOLDEN_DIR ?? resolve(import.meta.dirname, '../../../fixtures/golden/open'),
-);
 
 /** What the index says of every case. */
 export interface CaseJson {
@@ -38,8 +32,8 @@ export interface GoldenArea<Json extends CaseJson = CaseJson> {
   /** The index without its cases. */
   readonly index: Readonly<Record<string, unknown>>;
   readonly cases: readonly GoldenCase<Json>[];
-  /** The absolute path of a file or folder that the index names relative to the area. */
-  path(relative: string): string;
+  /** The address of a file or folder that the index names relative to the area. */
+  address(relative: string): URL;
 }
 
 interface IndexJson<Json extends CaseJson> extends Record<string, unknown> {
@@ -52,11 +46,11 @@ interface IndexJson<Json extends CaseJson> extends Record<string, unknown> {
  * @throws {Error} if the folder has none of the areas: GOLDEN_DIR then points elsewhere
  */
 export async function openArea<Json extends CaseJson>(area: Area): Promise<GoldenArea<Json> | undefined> {
-  const root = await openFolder(goldenDir);
+  const root = await openFolderAt(goldenUrl);
   if (!(await root.has(`${area}/index.json`))) {
     for (const other of areas) if (await root.has(`${other}/index.json`)) return undefined;
     throw new Error(
-      `golden: ${goldenDir} has none of the areas ${areas.join(', ')} with an index.json. Point GOLDEN_DIR at a folder that has.`,
+      `golden: ${root.name} has none of the areas ${areas.join(', ')} with an index.json. Point GOLDEN_DIR at a folder that has.`,
     );
   }
   const folder = root.subfolder(area);
@@ -67,7 +61,7 @@ export async function openArea<Json extends CaseJson>(area: Area): Promise<Golde
   return {
     index,
     cases: cases.map((json) => goldenCase(area, json, folder, json.file ?? index.file, files)),
-    path: (relative) => resolve(goldenDir, area, relative),
+    address: (relative) => new URL(relative, new URL(`${area}/`, goldenUrl)),
   };
 }
 
@@ -86,7 +80,8 @@ function goldenCase<Json extends CaseJson>(
 ): GoldenCase<Json> {
   const name = json.family === undefined ? json.id : `${json.family} ${json.id}`;
   const open = (path: string) => {
-    const weights = files.get(path) ?? openSafetensors(folder, path);
+    // Where files are fetched, one request is quicker than one for each array.
+    const weights = files.get(path) ?? folder.locate(path).then(() => openSafetensors(folder, path));
     files.set(path, weights);
     return weights;
   };

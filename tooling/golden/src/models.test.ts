@@ -8,9 +8,9 @@ import {
   UnsupportedModelError,
 } from '@emulsion/pipelines';
 import type { Device } from '@emulsion/runtime';
-import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
 import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
+import { createTestDevice, openFolderAt } from '@emulsion/testing';
 import { loadTextEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
@@ -40,7 +40,7 @@ type Models = GoldenArea<ModelCase>;
 
 let device: Device;
 beforeAll(async () => {
-  device = await createDevice('cpu');
+  device = await createTestDevice();
 });
 afterAll(() => device.dispose());
 
@@ -74,7 +74,7 @@ const familyOf = ({ json }: Golden, { index }: Models) => (index.families as Fam
 
 /** The folder of a case's model. */
 async function modelOf(golden: Golden, models: Models): Promise<Folder> {
-  return openFolder(models.path(familyOf(golden, models).dirs[golden.json.model]!));
+  return openFolderAt(models.address(`${familyOf(golden, models).dirs[golden.json.model]!}/`));
 }
 
 const loaded = new Map<string, Promise<unknown>>();

@@ -1,7 +1,6 @@
 // The recorded tables of betas, which stand beside the cases of the scheduler area.
 import { openSafetensors } from '@emulsion/checkpoints';
-import { openFolder } from '@emulsion/runtime-node';
-import { goldenDir } from './golden-area.ts';
+import { goldenUrl, openFolderAt } from '@emulsion/testing';
 import { type GoldenArray, readArray } from './golden-array.ts';
 
 /** The config of a scheduler, and its tables as they were recorded. */
@@ -24,7 +23,7 @@ interface CommonJson {
 
 /** The cases of schedulers/common.json; none if the folder does not have it. */
 export async function readNoiseSchedules(): Promise<NoiseScheduleCase[]> {
-  const folder = (await openFolder(goldenDir)).subfolder('schedulers');
+  const folder = (await openFolderAt(goldenUrl)).subfolder('schedulers');
   if (!(await folder.has('common.json'))) return [];
   // The format is fixed by the generator; a field that is not as declared shows as a failing case.
   const { file, cases } = JSON.parse(

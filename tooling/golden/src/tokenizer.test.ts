@@ -1,5 +1,4 @@
-import { dirname } from 'node:path';
-import { openFolder } from '@emulsion/runtime-node';
+import { openFolderAt } from '@emulsion/testing';
 import { loadTokenizer, type Tokenizer, tokenizerFileNames } from '@emulsion/tokenizer';
 import { expect } from 'vitest';
 import type { CaseJson, GoldenArea } from './golden-area.ts';
@@ -20,17 +19,17 @@ const kinds = ['clip', 't5', 'unigram_bf'] as const;
 const tokenizers = new Map<string, Promise<Tokenizer>>();
 
 /** The tokenizer that the index names: a folder, or a `tokenizer.json` in one. */
-function tokenizerOf(kind: string, { index, path }: GoldenArea<TokenizerCase>): Promise<Tokenizer> {
+function tokenizerOf(kind: string, { index, address }: GoldenArea<TokenizerCase>): Promise<Tokenizer> {
   const known = tokenizers.get(kind);
   if (known) return known;
-  const location = path(String(index[kind]));
-  const loading = load(location.endsWith('.json') ? dirname(location) : location);
+  const location = String(index[kind]);
+  const loading = load(address(location.endsWith('.json') ? `${location}/..` : `${location}/`));
   tokenizers.set(kind, loading);
   return loading;
 }
 
-async function load(path: string): Promise<Tokenizer> {
-  const folder = await openFolder(path);
+async function load(url: URL): Promise<Tokenizer> {
+  const folder = await openFolderAt(url);
   const files: Record<string, string> = {};
   for (const name of tokenizerFileNames) {
     if (await folder.has(name)) files[name] = new TextDecoder().decode(await folder.read(name));

@@ -1,0 +1,9 @@
+// What tests take from where they run.
+import type { Folder } from '@emulsion/checkpoints';
+import { fixturesUrl, openFolderAt } from '#platform';
+
+export { createTestDevice, goldenUrl, openFolderAt } from '#platform';
+export { rewriteHeader } from './rewrite-header.ts';
+
+/** A folder of this repository's fixtures. */
+export const openFixture = (path: string): Promise<Folder> => openFolderAt(new URL(`${path}/`, fixturesUrl));
