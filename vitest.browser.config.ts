@@ -56,8 +56,10 @@ export default defineConfig({
         {
           browser: 'chromium',
           name: 'webgpu',
-          provide: { device: 'webgpu', goldenPath },
           include: files.filter(usesDevice),
+          // In software a picture takes its time; other models run the same kernels as these.
+          provide: { device: 'webgpu', goldenPath, goldenFamilies: ['sd1', 'inpaint9'] },
+          testTimeout: 300_000,
         },
       ],
     },

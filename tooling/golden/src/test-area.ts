@@ -1,4 +1,6 @@
 // The tests of an area: one for each case of its index.
+
+import { goldenFamilies } from '@emulsion/testing';
 import { expect, test } from 'vitest';
 import type { Area } from './areas.ts';
 import { type CaseJson, type GoldenArea, type GoldenCase, openArea } from './golden-area.ts';
@@ -31,6 +33,7 @@ export async function testArea<Json extends CaseJson>(area: Area, tests: AreaTes
     expect(new Set(names).size).toBe(names.length);
   });
   for (const golden of opened?.cases ?? []) {
+    if (goldenFamilies && !goldenFamilies.includes(golden.json.family ?? '')) continue;
     for (const traits of tests.traits(golden.json)) {
       test(`${area} ${traits.kind} ${golden.name}`, async ({ task, skip }) => {
         const meta = { area, kind: traits.kind, name: golden.name };
