@@ -33,7 +33,7 @@ def main():
             out.seek(begin * latents[0].nbytes)
             out.write(latents.tobytes())
             texts += more
-            if begin // CHUNK % 16 == 15:
+            if begin // CHUNK % 4 == 3:
                 save()
                 print(f"{len(texts)} of {args.count}", flush=True)
         save()
