@@ -7,10 +7,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { activate } from './activations.ts';
 import { attention } from './attention.ts';
 import { conv2d } from './conv2d.ts';
+import { enlargingConv2d } from './enlarging-conv2d.ts';
 import { linear } from './linear.ts';
 import { NetworkBuilder } from './network-builder.ts';
 import { groupNorm, layerNorm } from './norms.ts';
-import { enlargeTo } from './resize.ts';
+import { enlargeTo, enlargeTwice } from './resize.ts';
 import { pixelsToTokens, tokensToPixels } from './tokens.ts';
 import { WeightScope } from './weight-scope.ts';
 
@@ -285,4 +286,27 @@ test('bfloat16 weights give what their float32 values give', async () => {
   const y = await evaluate({ x }, (n, v) => linear(n, v.x!, w, shape));
   const expected = build([2, 3, 4], (b, s, o) => sum(8, (i) => at(x, b, s, i) * at(weight, o, i)));
   expectClose(y, expected, 0.1);
+});
+
+test('a convolution of an enlarged picture is the same when it is put together from the small one', async () => {
+  const w = await scopeOf({ weight: random(5, 6, 3, 3), bias: random(5) });
+  const x = random(2, 6, 3, 4);
+  const plain = await evaluate({ x }, (n, v) =>
+    conv2d(n, enlargeTwice(n, v.x!), w, { inChannels: 6, outChannels: 5, kernel: 3 }),
+  );
+  expect(plain.dims).toEqual([2, 5, 6, 8]);
+  expectClose(
+    await evaluate({ x }, (n, v) => enlargingConv2d(n, v.x!, w, { inChannels: 6, outChannels: 5 })),
+    plain,
+  );
+});
+
+test('a convolution of a small picture is the same', async () => {
+  const w = await scopeOf({ weight: random(8, 8, 3, 3), bias: random(8) });
+  const shape = { inChannels: 8, outChannels: 8, kernel: 3 };
+  const x = random(2, 8, 3, 4);
+  expectClose(
+    await evaluate({ x }, (n, v) => conv2d(n, v.x!, w, { ...shape, small: true })),
+    await evaluate({ x }, (n, v) => conv2d(n, v.x!, w, shape)),
+  );
 });

@@ -15,6 +15,8 @@ export interface ResnetBlockShape {
   readonly activation: string;
   /** Channels of the time embedding, if there is one. */
   readonly timeChannels?: number;
+  /** See `Conv2dShape`. */
+  readonly small?: boolean;
   /** The sum is divided by this; 1 unless said otherwise. */
   readonly outputScaleFactor?: number;
 }
@@ -32,11 +34,20 @@ export function resnetBlock(
   shape: ResnetBlockShape,
   activatedTime?: Value,
 ): Value {
-  const { inChannels, outChannels, groups, epsilon, activation, timeChannels, outputScaleFactor = 1 } = shape;
+  const {
+    inChannels,
+    outChannels,
+    groups,
+    epsilon,
+    activation,
+    timeChannels,
+    small = false,
+    outputScaleFactor = 1,
+  } = shape;
   const normalize = (h: Value, norm: string, channels: number) =>
     activate(n, groupNorm(n, h, w.at(norm), { channels, groups, epsilon }), activation);
   let h = normalize(x, 'norm1', inChannels);
-  h = conv2d(n, h, w.at('conv1'), { inChannels, outChannels, kernel: 3 });
+  h = conv2d(n, h, w.at('conv1'), { inChannels, outChannels, kernel: 3, small });
   if (activatedTime && timeChannels !== undefined) {
     const time = linear(n, activatedTime, w.at('time_emb_proj'), {
       inFeatures: timeChannels,
@@ -45,11 +56,11 @@ export function resnetBlock(
     h = n.op('Add', [h, n.op('Unsqueeze', [time, n.ints(2, 3)])]);
   }
   h = normalize(h, 'norm2', outChannels);
-  h = conv2d(n, h, w.at('conv2'), { inChannels: outChannels, outChannels, kernel: 3 });
+  h = conv2d(n, h, w.at('conv2'), { inChannels: outChannels, outChannels, kernel: 3, small });
   const shortcut =
     inChannels === outChannels
       ? x
-      : conv2d(n, x, w.at('conv_shortcut'), { inChannels, outChannels, kernel: 1 });
+      : conv2d(n, x, w.at('conv_shortcut'), { inChannels, outChannels, kernel: 1, small });
   const sum = n.op('Add', [shortcut, h]);
   return outputScaleFactor === 1 ? sum : n.op('Mul', [sum, n.scalar(1 / outputScaleFactor)]);
 }

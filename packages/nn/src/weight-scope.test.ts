@@ -14,6 +14,7 @@ const network = () =>
     attention: 'fused',
     groupNorm: 'layer',
     fillsConvChannels: false,
+    blocksConvs: false,
     lateCasts: [],
   });
 const weight = tensor([1, 2, 3, 4, 5, 6], [3, 2]);

@@ -2,6 +2,7 @@
 import type { Weight, Weights } from '@emulsion/checkpoints';
 import { type DataType, dataTypeNumbers, type Value } from '@emulsion/onnx';
 import { EmulsionError, sizeOf } from '@emulsion/tensor';
+import { lateShape } from './late-shape.ts';
 import type { NetworkBuilder } from './network-builder.ts';
 
 /** A weight that the network's configuration asks for is not in the checkpoint, or has another shape or type. */
@@ -103,6 +104,12 @@ export class WeightScope {
     return n.initializer(weight.name, weight.dtype, dims, weight.range);
   }
 
+  /** Whether a weight is cast in each run, if `value` is told after what. */
+  castsLate(n: NetworkBuilder, name: string): boolean {
+    const weight = this.#root.weights.get(this.#name(name));
+    return weight !== undefined && this.#castsLate(n, weight);
+  }
+
   /** Dims of a weight that may have one of several shapes; `undefined` if it is not there. */
   dims(name: string): readonly number[] | undefined {
     return this.#root.weights.get(this.#name(name))?.dims;
@@ -139,14 +146,15 @@ export class WeightScope {
     return weight;
   }
 
+  #castsLate(n: NetworkBuilder, { dtype }: Weight): boolean {
+    return this.#root.castLate && n.dialect.lateCasts.some((late) => late === dtype);
+  }
+
   #toFloat(n: NetworkBuilder, weight: Weight, stored: Value, dims: readonly number[], after?: Value): Value {
     if (!isHalf(weight.dtype)) return stored;
     const to = { to: dataTypeNumbers.float32 };
-    const late = this.#root.castLate && n.dialect.lateCasts.some((dtype) => dtype === weight.dtype);
-    if (!late || after === undefined || dims.length < 2) return n.op('Cast', [stored], to);
-    // A shape that onnxruntime cannot know before the run, since it takes a free size of `after` into account.
-    const zero = n.op('Mul', [n.op('Shape', [after], { start: 0, end: 1 }), n.ints(0)]);
-    const shape = n.op('Add', [zero, n.ints(...dims)]);
-    return n.op('Cast', [n.op('Reshape', [stored, shape])], to);
+    if (!this.#castsLate(n, weight) || after === undefined || dims.length < 2)
+      return n.op('Cast', [stored], to);
+    return n.op('Cast', [n.op('Reshape', [stored, lateShape(n, after, dims)])], to);
   }
 }

@@ -368,6 +368,26 @@ const resize: Rule = ([x, , scales, sizes]) => {
   ];
 };
 
+const depthToSpace: Rule = ([x], attributes) => {
+  if (!x?.shape) return [x];
+  const [batch, channels, ...sizes] = x.shape;
+  const block = intOf(attributes, 'blocksize', 1);
+  if (typeof channels === 'number' && channels % block ** 2 !== 0)
+    fail(`DepthToSpace of ${show(x.shape)}: ${channels} channels are no multiple of ${block ** 2}`);
+  const enlarge = (dim: Dim) =>
+    derive(
+      dim,
+      (n) => n * block,
+      (name) => `${block}*${name}`,
+    );
+  const fewer = derive(
+    channels,
+    (n) => n / block ** 2,
+    (name) => `${name}/${block ** 2}`,
+  );
+  return [typed(x.dataType, [batch, fewer, ...sizes.map(enlarge)])];
+};
+
 const pad: Rule = ([x, pads, , axes]) => {
   if (!x?.shape || !pads?.elements)
     return [
@@ -507,6 +527,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Unsqueeze: unsqueeze,
   Squeeze: squeeze,
   Resize: resize,
+  DepthToSpace: depthToSpace,
   Pad: pad,
   ReduceMean: reduce,
   ReduceSum: reduce,

@@ -128,6 +128,7 @@ class NodeDevice implements Device {
       attention: kind === 'webgpu' ? 'decomposed' : 'fused',
       groupNorm: kind === 'cpu' ? 'layer' : 'instance',
       fillsConvChannels: kind === 'webgpu',
+      blocksConvs: kind === 'cpu',
       lateCasts: kind === 'webgpu' ? [] : ['float16', 'bfloat16'],
     };
   }

@@ -94,9 +94,16 @@ export class WebDevice implements Device {
           attention: 'decomposed',
           groupNorm: 'instance',
           fillsConvChannels: true,
+          blocksConvs: false,
           lateCasts: card.features.has('shader-f16') ? ['float16'] : [],
         }
-      : { attention: 'fused', groupNorm: 'layer', fillsConvChannels: false, lateCasts: ['float16'] };
+      : {
+          attention: 'fused',
+          groupNorm: 'layer',
+          fillsConvChannels: false,
+          blocksConvs: false,
+          lateCasts: ['float16'],
+        };
     this.#onnxruntime = onnxruntime;
     this.#card = card;
     card?.lost.then(({ message }) => {

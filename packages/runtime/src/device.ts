@@ -20,6 +20,8 @@ export interface Dialect {
    * multiples of three, above 3 itself, is wrong.
    */
   readonly fillsConvChannels: boolean;
+  /** Whether constant weights of convolutions are copied into blocks (onnxruntime's NCHWc) when a graph is loaded. */
+  readonly blocksConvs: boolean;
   /** Half-precision types that can be cast to float32 in a run; others only once, when a graph is loaded. */
   readonly lateCasts: readonly ('float16' | 'bfloat16')[];
 }

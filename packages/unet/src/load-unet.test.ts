@@ -1,9 +1,11 @@
-import { type Folder, memoryFolder, readJson } from '@emulsion/checkpoints';
+import { type Folder, memoryFolder, openWeights, readJson } from '@emulsion/checkpoints';
+import { timestepFeatures, WeightScope } from '@emulsion/nn';
 import type { Device } from '@emulsion/runtime';
-import { zeros } from '@emulsion/tensor';
+import { createRng, zeros } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadUnet } from './load-unet.ts';
+import { unet2dCondition } from './unet-2d-condition.ts';
 import { parseUnetConfig } from './unet-config.ts';
 
 let device: Device;
@@ -85,4 +87,40 @@ test('what is not supported is refused by name', () => {
 test('a loading that is aborted rejects with the reason', async () => {
   const reason = new Error('enough');
   await expect(loadUnet(stored, { device, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+});
+
+test('samples of any size are taken, one after the other', async () => {
+  const unet = await loadUnet(stored, { device });
+  const predict = (height: number, width: number) =>
+    unet.predict({
+      sample: createRng({ kind: 'torch-cpu', seed: 0 }).normal([1, 4, height, width]),
+      timestep: 500,
+      encoderHiddenStates: zeros([1, 77, 32]),
+    });
+  const first = await predict(8, 8);
+  expect((await predict(9, 7)).dims).toEqual([1, 4, 9, 7]);
+  expect(await predict(8, 8)).toEqual(first);
+  await unet.dispose();
+  await expect(predict(8, 8)).rejects.toThrow('unet was disposed. Load it again to run it.');
+});
+
+test('the graph for sizes that can be halved gives what the graph for all sizes gives', async () => {
+  const inputs = {
+    sample: createRng({ kind: 'torch-cpu', seed: 0 }).normal([1, 4, 6, 8]),
+    timestep_features: timestepFeatures([500], { channels: 16, flipSinToCos: true, frequencyShift: 0 }),
+    encoder_hidden_states: createRng({ kind: 'torch-cpu', seed: 1 }).normal([1, 77, 32]),
+  };
+  const parsed = parseUnetConfig('unet', config);
+  const outputs = [];
+  for (const sizes of ['halvable', 'any'] as const) {
+    const scope = WeightScope.of('unet', await openWeights(stored));
+    const session = await device.createSession(unet2dCondition('unet', parsed, scope, device.dialect, sizes));
+    outputs.push((await session.run(inputs)).model_output!);
+    await session.dispose();
+  }
+  const [halvable, any] = outputs;
+  const scale = Math.max(...any!.data.map(Math.abs));
+  const worst = any!.data.reduce((max, value, i) => Math.max(max, Math.abs(value - halvable!.data[i]!)), 0);
+  expect(scale).toBeGreaterThan(0.1);
+  expect(worst / scale).toBeLessThan(1e-5);
 });

@@ -3,7 +3,7 @@ import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import { timestepFeatures, WeightScope } from '@emulsion/nn';
 import type { Cancellable, Device, Session } from '@emulsion/runtime';
 import { ShapeError, type Tensor } from '@emulsion/tensor';
-import { unet2dCondition } from './unet-2d-condition.ts';
+import { type Sizes, unet2dCondition } from './unet-2d-condition.ts';
 import { parseUnetConfig, type UnetConfig } from './unet-config.ts';
 
 export interface UnetInputs {
@@ -46,21 +46,68 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
     'unet',
     await openWeights(folder, { ...(variant !== undefined && { variant }) }),
   );
-  const model = unet2dCondition('unet', config, weights, device.dialect);
-  const session = await device.createSession(model, { signal });
+  const sessions = new SessionBySize(
+    (sizes, options) =>
+      device.createSession(unet2dCondition('unet', config, weights, device.dialect, sizes), options),
+    2 ** (config.downBlocks.length - 1),
+  );
+  await sessions.load('halvable', { signal });
   return {
     config,
     unusedWeights: weights.unused(),
-    predict: (inputs, options) => predict(session, config, inputs, options),
-    dispose: () => session.dispose(),
+    predict: (inputs, options) => predict(sessions, config, inputs, options),
+    dispose: () => sessions.dispose(),
   };
 }
 
+/** The session for the sizes that come: loaded for halvable ones, and anew when others come. */
+class SessionBySize {
+  readonly #create: (sizes: Sizes, options: Cancellable) => Promise<Session>;
+  readonly #divisor: number;
+  #loaded: { readonly sizes: Sizes; readonly session: Promise<Session> } | undefined;
+  #disposed = false;
+
+  constructor(create: (sizes: Sizes, options: Cancellable) => Promise<Session>, divisor: number) {
+    this.#create = create;
+    this.#divisor = divisor;
+  }
+
+  async load(sizes: Sizes, options: Cancellable): Promise<Session> {
+    if (this.#loaded?.sizes === sizes || (this.#loaded && this.#disposed)) return this.#loaded.session;
+    const former = this.#loaded?.session;
+    const replace = async () => {
+      await (await former?.catch(() => undefined))?.dispose();
+      return this.#create(sizes, options);
+    };
+    const loaded = { sizes, session: replace() };
+    this.#loaded = loaded;
+    try {
+      return await loaded.session;
+    } catch (error) {
+      if (this.#loaded === loaded) this.#loaded = undefined;
+      throw error;
+    }
+  }
+
+  /** The session for samples of `[batch, channels, height, width]`. */
+  of([, , height = 0, width = 0]: readonly number[], options: Cancellable): Promise<Session> {
+    return this.load(
+      height % this.#divisor === 0 && width % this.#divisor === 0 ? 'halvable' : 'any',
+      options,
+    );
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await (await this.#loaded?.session)?.dispose();
+  }
+}
+
 async function predict(
-  session: Session,
+  sessions: SessionBySize,
   config: UnetConfig,
   inputs: UnetInputs,
-  options?: Cancellable,
+  options: Cancellable = {},
 ): Promise<Tensor> {
   const { sample, timestep, encoderHiddenStates } = inputs;
   const batch = sample.dims[0] ?? 0;
@@ -73,6 +120,7 @@ async function predict(
     );
   }
   const { flipSinToCos, frequencyShift, downBlocks } = config;
+  const session = await sessions.of(sample.dims, options);
   const outputs = await session.run(
     {
       sample,

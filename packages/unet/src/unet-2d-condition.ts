@@ -3,6 +3,7 @@ import {
   activate,
   conv2d,
   enlargeTo,
+  enlargingConv2d,
   groupNorm,
   NetworkBuilder,
   resnetBlock,
@@ -14,15 +15,25 @@ import { textTimeEmbedding, timeEmbedding } from './time-embedding.ts';
 import { transformer2d } from './transformer-2d.ts';
 import type { UnetConfig } from './unet-config.ts';
 
+/**
+ * Heights and widths that a graph takes: `halvable` ones can be halved for each level of the U-Net without a rest, and
+ * are enlarged again with less work.
+ */
+export type Sizes = 'halvable' | 'any';
+
 /** What every block of one U-Net needs. */
 interface Network {
   readonly n: NetworkBuilder;
   readonly config: UnetConfig;
+  readonly sizes: Sizes;
   readonly timeChannels: number;
   /** The time embedding after its activation, as each residual block takes it. */
   readonly activatedTime: Value;
   readonly encoderHiddenStates: Value;
 }
+
+/** Whether a sample that was halved `level` times is small, as `conv2d` means it: 16×16 where latents are 64×64. */
+const isSmall = (level: number) => level >= 2;
 
 const resnet = (
   network: Network,
@@ -30,12 +41,28 @@ const resnet = (
   w: WeightScope,
   inChannels: number,
   outChannels: number,
+  /** How often the sample was halved. */
+  level: number,
   outputScaleFactor = 1,
 ) => {
   const { groups, epsilon, activation } = network.config;
   const { n, timeChannels, activatedTime } = network;
-  const shape = { inChannels, outChannels, groups, epsilon, activation, timeChannels, outputScaleFactor };
-  return resnetBlock(n, x, w, shape, activatedTime);
+  return resnetBlock(
+    n,
+    x,
+    w,
+    {
+      inChannels,
+      outChannels,
+      groups,
+      epsilon,
+      activation,
+      timeChannels,
+      outputScaleFactor,
+      small: isSmall(level),
+    },
+    activatedTime,
+  );
 };
 
 const transformer = (
@@ -58,7 +85,13 @@ const transformer = (
  * Output: `model_output` `[batch, outChannels, height, width]`.
  * @throws {WeightError} if the weights do not match the configuration
  */
-export function unet2dCondition(name: string, config: UnetConfig, w: WeightScope, dialect: Dialect): Model {
+export function unet2dCondition(
+  name: string,
+  config: UnetConfig,
+  w: WeightScope,
+  dialect: Dialect,
+  sizes: Sizes,
+): Model {
   const { inChannels, outChannels, groups, epsilon, activation, crossAttentionDim, textPoolingHeads } =
     config;
   const firstChannels = config.downBlocks[0]!.channels;
@@ -84,6 +117,7 @@ export function unet2dCondition(name: string, config: UnetConfig, w: WeightScope
   const network = {
     n,
     config,
+    sizes,
     timeChannels,
     activatedTime: activate(n, time, activation),
     encoderHiddenStates,
@@ -117,7 +151,7 @@ function down(network: Network, input: Value, skips: Skip[], w: WeightScope): Va
     const scope = w.at(`down_blocks.${i}`);
     const { channels } = block;
     for (let layer = 0; layer < block.layers; layer++) {
-      x = resnet(network, x, scope.at(`resnets.${layer}`), inChannels, channels);
+      x = resnet(network, x, scope.at(`resnets.${layer}`), inChannels, channels, i);
       if (block.type === 'CrossAttnDownBlock2D')
         x = transformer(network, x, scope.at(`attentions.${layer}`), block);
       skips.push({ value: x, channels });
@@ -130,6 +164,7 @@ function down(network: Network, input: Value, skips: Skip[], w: WeightScope): Va
         kernel: 3,
         stride: 2,
         padding: config.downsamplePadding,
+        small: isSmall(i + 1),
       };
       x = conv2d(n, x, scope.at('downsamplers.0.conv'), halving);
       skips.push({ value: x, channels });
@@ -141,33 +176,35 @@ function down(network: Network, input: Value, skips: Skip[], w: WeightScope): Va
 function middle(network: Network, input: Value, w: WeightScope): Value {
   const { midBlock, midBlockScaleFactor } = network.config;
   const { channels } = midBlock;
-  let x = resnet(network, input, w.at('resnets.0'), channels, channels, midBlockScaleFactor);
+  const level = network.config.downBlocks.length - 1;
+  let x = resnet(network, input, w.at('resnets.0'), channels, channels, level, midBlockScaleFactor);
   x = transformer(network, x, w.at('attentions.0'), midBlock);
-  return resnet(network, x, w.at('resnets.1'), channels, channels, midBlockScaleFactor);
+  return resnet(network, x, w.at('resnets.1'), channels, channels, level, midBlockScaleFactor);
 }
 
 function up(network: Network, input: Value, skips: Skip[], w: WeightScope): Value {
-  const { n, config } = network;
+  const { n, config, sizes } = network;
   let x = input;
   let inChannels = config.midBlock.channels;
   for (const [i, block] of config.upBlocks.entries()) {
     const scope = w.at(`up_blocks.${i}`);
     const { channels } = block;
+    const level = config.upBlocks.length - 1 - i;
     for (let layer = 0; layer < block.layers; layer++) {
       const skip = skips.pop()!; // one for each layer, by construction
       x = n.op('Concat', [x, skip.value], { axis: 1 });
-      x = resnet(network, x, scope.at(`resnets.${layer}`), inChannels + skip.channels, channels);
+      x = resnet(network, x, scope.at(`resnets.${layer}`), inChannels + skip.channels, channels, level);
       if (block.type === 'CrossAttnUpBlock2D')
         x = transformer(network, x, scope.at(`attentions.${layer}`), block);
       inChannels = channels;
     }
     if (i < config.upBlocks.length - 1) {
-      x = enlargeTo(n, x, skips.at(-1)!.value);
-      x = conv2d(n, x, scope.at('upsamplers.0.conv'), {
-        inChannels: channels,
-        outChannels: channels,
-        kernel: 3,
-      });
+      const w = scope.at('upsamplers.0.conv');
+      const same = { inChannels: channels, outChannels: channels };
+      x =
+        sizes === 'halvable'
+          ? enlargingConv2d(n, x, w, same)
+          : conv2d(n, enlargeTo(n, x, skips.at(-1)!.value), w, { ...same, kernel: 3 });
     }
   }
   return x;

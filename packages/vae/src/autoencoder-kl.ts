@@ -3,7 +3,7 @@ import {
   activate,
   attention,
   conv2d,
-  enlargeTwice,
+  enlargingConv2d,
   groupNorm,
   linear,
   NetworkBuilder,
@@ -92,8 +92,8 @@ export function vaeDecoder(name: string, config: VaeConfig, weights: WeightScope
       channels = blockChannels;
     }
     if (i < blockOutChannels.length - 1) {
-      const same = { inChannels: channels, outChannels: channels, kernel: 3 };
-      x = conv2d(n, enlargeTwice(n, x), w.at(`up_blocks.${i}.upsamplers.0.conv`), same);
+      const same = { inChannels: channels, outChannels: channels };
+      x = enlargingConv2d(n, x, w.at(`up_blocks.${i}.upsamplers.0.conv`), same);
     }
   }
   x = normalized(n, x, w, config, channels);
