@@ -11,6 +11,8 @@ export interface Conv2dShape {
   readonly stride?: number;
   /** Zeros on each side, or `[top, left, bottom, right]`; half the kernel unless said otherwise. */
   readonly padding?: number | readonly [number, number, number, number];
+  /** Whether there is a bias; true unless said otherwise. */
+  readonly bias?: boolean;
   /**
    * Whether pictures are so small that the layer's time is that of reading its weights: then they are read as they lie.
    * A copy of them in blocks, where the device makes one, costs load time and memory and saves nothing here.
@@ -24,13 +26,16 @@ export interface Conv2dShape {
  * @returns `[batch, outChannels, …]`
  */
 export function conv2d(n: NetworkBuilder, x: Value, w: WeightScope, shape: Conv2dShape): Value {
-  const { inChannels, outChannels, kernel, stride = 1, padding = (kernel - 1) / 2, small = false } = shape;
+  const { inChannels, outChannels, kernel, stride = 1, padding = (kernel - 1) / 2 } = shape;
+  const { bias: hasBias = true, small = false } = shape;
   const pads = typeof padding === 'number' ? ([padding, padding, padding, padding] as const) : padding;
   const weight = w.value(n, 'weight', [outChannels, inChannels, kernel, kernel], x);
-  const stored = w.value(n, 'bias', [outChannels]);
+  const stored = hasBias ? w.value(n, 'bias', [outChannels]) : undefined;
   // onnxruntime copies a layer into blocks if weight and bias are constants, which this bias does not look like.
   const bias =
-    small && n.dialect.blocksConvs ? n.op('Reshape', [stored, lateShape(n, x, [outChannels])]) : stored;
+    stored && small && n.dialect.blocksConvs
+      ? n.op('Reshape', [stored, lateShape(n, x, [outChannels])])
+      : stored;
   return convolve(n, x, weight, bias, { inChannels, kernel, stride, pads, name: w.path });
 }
 
@@ -44,12 +49,15 @@ export interface ConvolutionShape {
   readonly name: string;
 }
 
-/** A convolution with the weights given as values, `[outChannels, inChannels, kernel, kernel]` and `[outChannels]`. */
+/**
+ * A convolution with the weights given as values, `[outChannels, inChannels, kernel, kernel]` and `[outChannels]`, if
+ * there is a bias.
+ */
 export function convolve(
   n: NetworkBuilder,
   x: Value,
   weight: Value,
-  bias: Value,
+  bias: Value | undefined,
   { inChannels, kernel, stride, pads, name }: ConvolutionShape,
 ): Value {
   const missing = n.dialect.fillsConvChannels && inChannels > 3 && inChannels % 3 === 0 ? -inChannels & 3 : 0;

@@ -26,12 +26,12 @@ export function enlargingConv2d(
   n: NetworkBuilder,
   x: Value,
   w: WeightScope,
-  { inChannels, outChannels }: Pick<Conv2dShape, 'inChannels' | 'outChannels'>,
+  { inChannels, outChannels, bias: hasBias = true }: Pick<Conv2dShape, 'inChannels' | 'outChannels' | 'bias'>,
 ): Value {
   if (w.castsLate(n, 'weight'))
-    return conv2d(n, enlargeTwice(n, x), w, { inChannels, outChannels, kernel: 3 });
+    return conv2d(n, enlargeTwice(n, x), w, { inChannels, outChannels, kernel: 3, bias: hasBias });
   const weight = w.value(n, 'weight', [outChannels, inChannels, 3, 3]);
-  const bias = w.value(n, 'bias', [outChannels]);
+  const bias = hasBias ? w.value(n, 'bias', [outChannels]) : undefined;
   const nine = n.op('Reshape', [weight, n.ints(outChannels * inChannels, 9)]);
   const kinds = phases.flatMap((row) =>
     phases.map((column) => {

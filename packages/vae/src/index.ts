@@ -1,3 +1,6 @@
 export { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
+export { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
+export type { LatentSpace } from './latent-space.ts';
 export { type LatentDistribution, type LoadOptions, loadVae, type Vae } from './load-vae.ts';
+export { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 export { parseVaeConfig, type VaeConfig } from './vae-config.ts';

@@ -78,3 +78,28 @@ test('what is not supported is refused by name', () => {
     '"latents_mean" in its config.json is [0,0,0,0]; null is supported.',
   );
 });
+
+test('a tiny autoencoder is told by its class, and gives latents without variance', async () => {
+  const tiny = await openFixture('golden/open/models/taesd');
+  const vae = await loadVae(tiny, { device });
+  const { mean, logvar } = await vae.encode(createRng({ kind: 'torch-cpu', seed: 2 }).normal([2, 3, 16, 32]));
+  expect(mean.dims).toEqual([2, 4, 2, 4]);
+  expect(new Set(logvar.data)).toEqual(new Set([Number.NEGATIVE_INFINITY]));
+  expect((await vae.decode(mean)).dims).toEqual([2, 3, 16, 32]);
+  expect(worst(vae.fromLatents(mean), mean)).toBe(0);
+  await vae.dispose();
+});
+
+test('autoencoders of another class and shape are refused by name', async () => {
+  const of = async (path: string, changes: Record<string, unknown>) => {
+    const folder = await openFixture(path);
+    const json = { ...((await readJson(folder, 'config.json')) as object), ...changes }; // an object, as in every model
+    return loadVae(memoryFolder({ 'config.json': JSON.stringify(json) }), { device });
+  };
+  await expect(of('golden/open/models/sd1/vae', { _class_name: 'VQModel' })).rejects.toThrow(
+    'vae: "_class_name" in its config.json is "VQModel"; AutoencoderKL, AutoencoderTiny are supported.',
+  );
+  await expect(of('golden/open/models/taesd', { decoder_block_out_channels: [8, 8, 8, 4] })).rejects.toThrow(
+    'as many blocks in encoder and decoder, all of one width, are supported.',
+  );
+});

@@ -1,23 +1,26 @@
-// An AutoencoderKL loaded from its folder, ready to encode and decode.
+// An autoencoder loaded from its folder, ready to encode and decode.
 import { type Folder, openWeights, readJson, type Weights } from '@emulsion/checkpoints';
-import { WeightScope } from '@emulsion/nn';
+import { ConfigReader, WeightScope } from '@emulsion/nn';
 import type { Model } from '@emulsion/onnx';
 import type { Cancellable, Device, Dialect, Session } from '@emulsion/runtime';
 import { ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
+import { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
+import type { LatentSpace } from './latent-space.ts';
+import { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 import { parseVaeConfig, type VaeConfig } from './vae-config.ts';
 
 /** The distribution of a picture's latents: independent normal ones. */
 export interface LatentDistribution {
   /** `[batch, latentChannels, height/scale, width/scale]` */
   readonly mean: Tensor;
-  /** Logarithms of the variances, limited to [-30, 20]; same shape. */
+  /** Logarithms of the variances, limited to [-30, 20]; same shape. −∞ where an autoencoder gives one value alone. */
   readonly logvar: Tensor;
 }
 
 /** A loaded autoencoder. Latents are the decoder's own here, not yet scaled: see `toLatents` and `fromLatents`. */
 export interface Vae {
-  readonly config: VaeConfig;
+  readonly config: LatentSpace;
   /**
    * A picture to the distribution of its latents.
    * @param image `[batch, inChannels, height, width]` in [-1, 1]
@@ -43,7 +46,7 @@ export interface LoadOptions extends Cancellable {
   readonly variant?: string | undefined;
 }
 
-type Writer = (name: string, config: VaeConfig, weights: WeightScope, dialect: Dialect) => Model;
+type Writer<Config> = (name: string, config: Config, weights: WeightScope, dialect: Dialect) => Model;
 
 /** One half of the autoencoder, loaded when it is first needed. */
 class Half {
@@ -69,26 +72,64 @@ class Half {
   }
 }
 
+/** How the autoencoders of one class are read, written as graphs and understood. */
+interface AutoencoderClass<Config extends LatentSpace> {
+  readonly parse: (name: string, json: unknown) => Config;
+  readonly encoder: Writer<Config>;
+  readonly decoder: Writer<Config>;
+  /** What the encoder's outputs say. */
+  readonly distribution: (outputs: Readonly<Record<string, Tensor>>, config: Config) => LatentDistribution;
+}
+
+const autoencoderKl: AutoencoderClass<VaeConfig> = {
+  parse: parseVaeConfig,
+  encoder: vaeEncoder,
+  decoder: vaeDecoder,
+  distribution: ({ moments }, { latentChannels }) => split(moments!, latentChannels),
+};
+
+const autoencoderTiny: AutoencoderClass<TinyVaeConfig> = {
+  parse: parseTinyVaeConfig,
+  encoder: tinyEncoder,
+  decoder: tinyDecoder,
+  distribution: ({ latents }) => ({
+    mean: latents!,
+    logvar: tensor(new Float32Array(latents!.data.length).fill(Number.NEGATIVE_INFINITY), latents!.dims),
+  }),
+};
+
 /**
- * Opens the autoencoder of a diffusers folder. Its configuration and weights are checked now; encoder and decoder are
- * loaded when they are first used.
- * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of an AutoencoderKL
- * that is supported
+ * Opens the autoencoder of a diffusers folder: an AutoencoderKL, or an AutoencoderTiny. Its configuration and weights
+ * are checked now; encoder and decoder are loaded when they are first used.
+ * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of an autoencoder that
+ * is supported
  */
-export async function loadVae(folder: Folder, { device, signal, variant }: LoadOptions): Promise<Vae> {
-  const config = parseVaeConfig('vae', await readJson(folder, 'config.json'));
+export async function loadVae(folder: Folder, options: LoadOptions): Promise<Vae> {
+  const json = await readJson(folder, 'config.json');
+  const names = ['AutoencoderKL', 'AutoencoderTiny'] as const;
+  return new ConfigReader('vae', json).oneOf('_class_name', names, 'AutoencoderKL') === 'AutoencoderTiny'
+    ? load(folder, json, autoencoderTiny, options)
+    : load(folder, json, autoencoderKl, options);
+}
+
+async function load<Config extends LatentSpace>(
+  folder: Folder,
+  json: unknown,
+  { parse, distribution, ...write }: AutoencoderClass<Config>,
+  { device, signal, variant }: LoadOptions,
+): Promise<Vae> {
+  const config = parse('vae', json);
   const weights: Weights = await openWeights(folder, { ...(variant !== undefined && { variant }) });
   signal?.throwIfAborted();
-  const half = (name: string, write: Writer) =>
-    new Half(device, write(name, config, WeightScope.of('vae', weights), device.dialect));
-  const [encoder, decoder] = [half('vae encoder', vaeEncoder), half('vae decoder', vaeDecoder)];
+  const half = (name: string, writer: Writer<Config>) =>
+    new Half(device, writer(name, config, WeightScope.of('vae', weights), device.dialect));
+  const [encoder, decoder] = [half('vae encoder', write.encoder), half('vae decoder', write.decoder)];
   const { scalingFactor, shiftFactor } = config;
   return {
     config,
     async encode(image, options) {
       assertPicture(image, config);
-      const { moments } = await encoder.run({ image }, options);
-      return split(moments!, config.latentChannels);
+      return distribution(await encoder.run({ image }, options), config);
     },
     async decode(latents, options) {
       assertLatents(latents, config);
@@ -119,7 +160,7 @@ function split(moments: Tensor, channels: number): LatentDistribution {
   return { mean: tensor(part(0), dims), logvar: tensor(logvar, dims) };
 }
 
-function assertPicture({ dims }: Tensor, { inChannels, scale }: VaeConfig): void {
+function assertPicture({ dims }: Tensor, { inChannels, scale }: LatentSpace): void {
   const [, channels, height = 0, width = 0] = dims;
   if (
     dims.length === 4 &&
@@ -134,7 +175,7 @@ function assertPicture({ dims }: Tensor, { inChannels, scale }: VaeConfig): void
   );
 }
 
-function assertLatents({ dims }: Tensor, { latentChannels }: VaeConfig): void {
+function assertLatents({ dims }: Tensor, { latentChannels }: LatentSpace): void {
   if (dims.length === 4 && dims[1] === latentChannels) return;
   throw new ShapeError(
     `vae: the latents are [${dims.join(', ')}], this model takes [batch, ${latentChannels}, height, width]. Use the U-Net that belongs to it.`,

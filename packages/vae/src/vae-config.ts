@@ -1,11 +1,9 @@
 // The config.json of diffusers' AutoencoderKL.
 import { ConfigReader } from '@emulsion/nn';
+import type { LatentSpace } from './latent-space.ts';
 
 /** The autoencoder, as its config.json describes it. */
-export interface VaeConfig {
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly latentChannels: number;
+export interface VaeConfig extends LatentSpace {
   /** Channels of each resolution, the finest first. */
   readonly blockOutChannels: readonly number[];
   readonly layersPerBlock: number;
@@ -14,11 +12,6 @@ export interface VaeConfig {
   readonly midBlockAttention: boolean;
   readonly quantConv: boolean;
   readonly postQuantConv: boolean;
-  /** Latents are `(z − shiftFactor) · scalingFactor` of what the encoder gives. */
-  readonly scalingFactor: number;
-  readonly shiftFactor: number;
-  /** Height and width of a picture by those of its latents. */
-  readonly scale: number;
 }
 
 /**

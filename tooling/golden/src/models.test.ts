@@ -49,6 +49,7 @@ const kinds: Readonly<Record<string, (golden: Golden, models: Models) => Promise
   text_encoder: checkTextEncoder,
   unet: checkUnet,
   vae: checkVae,
+  autoencoder_tiny: checkTinyVae,
   pipeline: checkPipeline,
 };
 
@@ -137,17 +138,36 @@ async function checkUnet(golden: Golden, models: Models): Promise<Check | string
   };
 }
 
+/** A recorded picture of bytes as autoencoders take it. */
+async function imageOf(golden: Golden): Promise<Tensor> {
+  const pixels = await golden.tensor('in.image');
+  return tensor(
+    pixels.data.map((value) => (2 * value) / 255 - 1),
+    pixels.dims,
+  );
+}
+
+async function checkTinyVae(golden: Golden, models: Models): Promise<Check | string> {
+  const vae = await loadOnce(await modelOf(golden, models), loadVae);
+  if (typeof vae === 'string') return vae;
+  return async () => {
+    const { tolerance } = golden.json;
+    const { mean } = await vae.encode(await imageOf(golden));
+    assertClose('latents', mean, await golden.tensor('latents'), tolerance);
+    for (const [name, latents] of [
+      ['decoded', await golden.tensor('in.z')],
+      ['decoded_of_latents', await golden.tensor('latents')],
+    ] as const)
+      assertClose(name, await vae.decode(latents), await golden.tensor(name), tolerance);
+  };
+}
+
 async function checkVae(golden: Golden, models: Models): Promise<Check | string> {
   const vae = await loadOnce((await modelOf(golden, models)).subfolder('vae'), loadVae);
   if (typeof vae === 'string') return vae;
   return async () => {
     const { tolerance } = golden.json;
-    const pixels = await golden.tensor('in.image');
-    const image = tensor(
-      pixels.data.map((value) => (2 * value) / 255 - 1),
-      pixels.dims,
-    );
-    const { mean, logvar } = await vae.encode(image);
+    const { mean, logvar } = await vae.encode(await imageOf(golden));
     assertClose('mean', mean, await golden.tensor('mean'), tolerance);
     assertClose('logvar', logvar, await golden.tensor('logvar'), tolerance);
     const decoded = await vae.decode(await golden.tensor('in.z'));
