@@ -1,5 +1,13 @@
 export { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
 export { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
+export {
+  type LatentFamily,
+  type LatentProjection,
+  latentFamilies,
+  latentProjectionOf,
+  latentProjections,
+  projectLatents,
+} from './latent-preview.ts';
 export type { LatentSpace } from './latent-space.ts';
 export { type LatentDistribution, type LoadOptions, loadVae, type Vae } from './load-vae.ts';
 export { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
