@@ -8,6 +8,7 @@ export { NetworkBuilder } from './network-builder.ts';
 export { type GroupNormShape, groupNorm, layerNorm } from './norms.ts';
 export { enlargeTo } from './resize.ts';
 export { type ResnetBlockShape, resnetBlock } from './resnet-block.ts';
+export { rmsNorm } from './rms-norm.ts';
 export { type TimestepFeaturesOptions, timestepFeatures } from './timestep-features.ts';
 export { pixelsToTokens, tokensToPixels } from './tokens.ts';
 export { WeightError, WeightScope } from './weight-scope.ts';

@@ -1,5 +1,7 @@
 export { type ClipTextConfig, parseClipTextConfig } from './clip-config.ts';
 export { clipTextModel } from './clip-text-model.ts';
+export { type DistanceBuckets, distanceBuckets } from './distance-buckets.ts';
+export { loadT5Encoder, type T5Encoder, type T5Inputs } from './load-t5-encoder.ts';
 export {
   type LoadOptions,
   loadTextEncoder,
@@ -13,3 +15,5 @@ export {
   type PromptEncoder,
   PromptTooLongError,
 } from './prompt-encoder.ts';
+export { parseT5Config, type T5Config } from './t5-config.ts';
+export { t5EncoderModel } from './t5-encoder-model.ts';

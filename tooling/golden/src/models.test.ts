@@ -11,7 +11,7 @@ import type { Device } from '@emulsion/runtime';
 import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
 import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFolderAt } from '@emulsion/testing';
-import { loadTextEncoder } from '@emulsion/text-encoder';
+import { loadT5Encoder, loadTextEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll } from 'vitest';
@@ -47,6 +47,7 @@ afterAll(() => device.dispose());
 /** The checks of the kinds that are supported. */
 const kinds: Readonly<Record<string, (golden: Golden, models: Models) => Promise<Check | string>>> = {
   text_encoder: checkTextEncoder,
+  t5_encoder: checkT5Encoder,
   unet: checkUnet,
   vae: checkVae,
   autoencoder_tiny: checkTinyVae,
@@ -117,6 +118,25 @@ async function checkTextEncoder(golden: Golden, models: Models): Promise<Check |
       if (!actual) throw new Error(`golden: the text encoder gives no "${name}".`);
       assertClose(name, actual, await golden.tensor(name), tolerance);
     }
+  };
+}
+
+async function checkT5Encoder(golden: Golden, models: Models): Promise<Check | string> {
+  const model = await modelOf(golden, models);
+  // A family whose T5 is one of three encoders has it last.
+  const third = await model.has('text_encoder_3/config.json');
+  const encoder = await loadOnce(model.subfolder(third ? 'text_encoder_3' : 'text_encoder'), loadT5Encoder);
+  if (typeof encoder === 'string') return encoder;
+  return async () => {
+    const { tolerance } = golden.json;
+    const ids = await golden.array('in.input_ids');
+    const inputIds = tensor(Int32Array.from(ids.data, Number), ids.dims);
+    const attentionMask = await golden.tensor('in.attention_mask');
+    for (const [name, actual] of [
+      ['last_hidden_state', await encoder.encode({ inputIds, attentionMask })],
+      ['last_hidden_state_nomask', await encoder.encode({ inputIds })],
+    ] as const)
+      assertClose(name, actual, await golden.tensor(name), tolerance);
   };
 }
 
