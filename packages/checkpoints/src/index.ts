@@ -14,8 +14,10 @@ export {
 export { type Folder, type ReadRange, readJson } from './folder.ts';
 export { memoryFolder } from './memory-folder.ts';
 export { type OpenWeightsOptions, openWeights } from './open-weights.ts';
+export { isPickledWeight, openPytorch, readPytorch } from './pytorch.ts';
 export { readTensor } from './read-tensor.ts';
 export { resolvePath } from './resolve-path.ts';
 export { openSafetensors, readSafetensorsHeader, type SafetensorsHeader } from './safetensors.ts';
+export { PickleObject } from './unpickle.ts';
 export type { Weight, Weights } from './weight.ts';
 export { writeSafetensors } from './write-safetensors.ts';

@@ -1,3 +1,5 @@
+/// <reference types="node" />
+import { readFile } from 'node:fs/promises';
 import { tensor } from '@emulsion/tensor';
 import { expect, test } from 'vitest';
 import { InvalidFileError, MissingFileError } from './errors.ts';
@@ -93,12 +95,18 @@ test('an index without a map of file names is refused', async () => {
 
 test('a folder without weights is told what was looked for', async () => {
   await expect(open({ 'config.json': '{}' })).rejects.toThrow(
-    'unet: there is no file "diffusion_pytorch_model.safetensors". Nor is there any of model.safetensors, diffusion_pytorch_model.safetensors.index.json, model.safetensors.index.json, diffusion_pytorch_model.fp16.safetensors, model.fp16.safetensors, diffusion_pytorch_model.safetensors.index.fp16.json, diffusion_pytorch_model.safetensors.fp16.index.json, diffusion_pytorch_model.fp16.safetensors.index.json, model.safetensors.index.fp16.json, model.safetensors.fp16.index.json, model.fp16.safetensors.index.json. Give the folder of a model in diffusers layout.',
+    'unet: there is no file "diffusion_pytorch_model.safetensors". Nor is there any of model.safetensors, diffusion_pytorch_model.safetensors.index.json, model.safetensors.index.json, diffusion_pytorch_model.fp16.safetensors, model.fp16.safetensors, diffusion_pytorch_model.safetensors.index.fp16.json, diffusion_pytorch_model.safetensors.fp16.index.json, diffusion_pytorch_model.fp16.safetensors.index.json, model.safetensors.index.fp16.json, model.safetensors.fp16.index.json, model.fp16.safetensors.index.json, or a pytorch_model.bin. Give the folder of a model in diffusers layout.',
   );
 });
 
-test('a folder with weights in a format that is not read is told so', async () => {
-  await expect(open({ 'pytorch_model.bin': file('a') })).rejects.toThrow(
-    'unet: there is no file "diffusion_pytorch_model.safetensors". There is a "pytorch_model.bin", a format that is not read yet. Save the model with safetensors.',
-  );
+test('weights of PyTorch are read where there are none of safetensors', async () => {
+  const bin = await readFile(new URL('../../../fixtures/pytorch/plain.pt', import.meta.url));
+  for (const name of ['pytorch_model.bin', 'diffusion_pytorch_model.fp16.bin']) {
+    expect((await open({ [name]: bin })).get('conv')).toMatchObject({ path: name, dims: [2, 3, 2, 2] });
+  }
+  const shards = { 'pytorch_model.bin.index.json': index({ conv: 'p-1.bin' }), 'p-1.bin': bin };
+  expect((await open(shards)).get('conv')).toMatchObject({ path: 'p-1.bin' });
+  expect([...(await open({ 'model.safetensors': file('a'), 'pytorch_model.bin': bin })).keys()]).toEqual([
+    'a',
+  ]);
 });

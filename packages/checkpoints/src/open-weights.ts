@@ -1,6 +1,7 @@
 // The weights of one component of a model, in any of the files that diffusers and transformers save them in.
 import { InvalidFileError, MissingFileError } from './errors.ts';
 import { type Folder, readJson } from './folder.ts';
+import { openPytorch } from './pytorch.ts';
 import { openSafetensors } from './safetensors.ts';
 import type { Weight, Weights } from './weight.ts';
 
@@ -10,46 +11,55 @@ export interface OpenWeightsOptions {
   readonly variant?: string;
 }
 
-const stems = ['diffusion_pytorch_model', 'model'];
-const pickleNames = ['diffusion_pytorch_model.bin', 'pytorch_model.bin', 'model.bin', 'model.ckpt'];
+/** The formats of weights by the ending of their files, the better one first, and the names that go before it. */
+const formats = [
+  { ending: 'safetensors', stems: ['diffusion_pytorch_model', 'model'], open: openSafetensors },
+  { ending: 'bin', stems: ['diffusion_pytorch_model', 'pytorch_model', 'model'], open: openPytorch },
+] as const;
+type Format = (typeof formats)[number];
 
-const fileNames = (variant: string | undefined) =>
-  stems.map((stem) => (variant ? `${stem}.${variant}.safetensors` : `${stem}.safetensors`));
+const fileNames = ({ ending, stems }: Format, variant: string | undefined) =>
+  stems.map((stem) => (variant ? `${stem}.${variant}.${ending}` : `${stem}.${ending}`));
 
 /** Names of the list of shards; the libraries have changed where the variant stands. */
-const indexNames = (variant: string | undefined) =>
+const indexNames = ({ ending, stems }: Format, variant: string | undefined) =>
   stems.flatMap((stem) =>
     variant
       ? [
-          `${stem}.safetensors.index.${variant}.json`,
-          `${stem}.safetensors.${variant}.index.json`,
-          `${stem}.${variant}.safetensors.index.json`,
+          `${stem}.${ending}.index.${variant}.json`,
+          `${stem}.${ending}.${variant}.index.json`,
+          `${stem}.${variant}.${ending}.index.json`,
         ]
-      : [`${stem}.safetensors.index.json`],
+      : [`${stem}.${ending}.index.json`],
   );
 
 /**
  * The weights of a component's folder: `diffusion_pytorch_model.safetensors` or `model.safetensors`, whole or in
- * shards. Only headers are read.
+ * shards, else PyTorch's `diffusion_pytorch_model.bin` or `pytorch_model.bin`. Only headers are read.
  * @throws {MissingFileError} if there are none, with the names that were looked for, or if a shard is missing
  * @throws {InvalidFileError} if a file is damaged, or shards and their index disagree
- * @throws {UnsupportedFileError} as `openSafetensors`
+ * @throws {UnsupportedFileError} as `openSafetensors` and `openPytorch`
  */
 export async function openWeights(folder: Folder, options: OpenWeightsOptions = {}): Promise<Weights> {
   const { variant } = options;
   const variants = variant === undefined ? [undefined, 'fp16'] : [variant];
-  for (const candidate of variants) {
-    const file = await firstPresent(folder, fileNames(candidate));
-    if (file) return openSafetensors(folder, file);
-    const index = await firstPresent(folder, indexNames(candidate));
-    if (index) return openShards(folder, index);
+  for (const format of formats) {
+    for (const candidate of variants) {
+      const file = await firstPresent(folder, fileNames(format, candidate));
+      if (file) return format.open(folder, file);
+      const index = await firstPresent(folder, indexNames(format, candidate));
+      if (index) return openShards(folder, index, format.open);
+    }
   }
-  const wanted = variants.flatMap((candidate) => [...fileNames(candidate), ...indexNames(candidate)]);
-  const pickle = await firstPresent(folder, pickleNames);
-  const advice = pickle
-    ? `There is a "${pickle}", a format that is not read yet. Save the model with safetensors.`
-    : `Nor is there any of ${wanted.slice(1).join(', ')}. Give the folder of a model in diffusers layout.`;
-  throw new MissingFileError(folder, wanted[0]!, advice);
+  const [first, ...others] = variants.flatMap((candidate) => [
+    ...fileNames(formats[0], candidate),
+    ...indexNames(formats[0], candidate),
+  ]);
+  throw new MissingFileError(
+    folder,
+    first!,
+    `Nor is there any of ${others.join(', ')}, or a pytorch_model.bin. Give the folder of a model in diffusers layout.`,
+  );
 }
 
 async function firstPresent(folder: Folder, paths: readonly string[]): Promise<string | undefined> {
@@ -57,7 +67,7 @@ async function firstPresent(folder: Folder, paths: readonly string[]): Promise<s
   return undefined;
 }
 
-async function openShards(folder: Folder, index: string): Promise<Weights> {
+async function openShards(folder: Folder, index: string, open: Format['open']): Promise<Weights> {
   const shardOf = parseIndex(folder, index, await readJson(folder, index));
   const weights = new Map<string, Weight>();
   for (const shard of new Set(shardOf.values())) {
@@ -68,7 +78,7 @@ async function openShards(folder: Folder, index: string): Promise<Weights> {
         `"${index}" lists it. Download the missing part of the model.`,
       );
     }
-    for (const [name, weight] of await openSafetensors(folder, shard)) {
+    for (const [name, weight] of await open(folder, shard)) {
       const home = shardOf.get(name) ?? shard;
       if (home !== shard) continue;
       if (weights.has(name)) {

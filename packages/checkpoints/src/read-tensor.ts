@@ -36,7 +36,11 @@ function fromBfloat16(bits: number): number {
  */
 export async function readTensor(folder: Folder, weight: Weight): Promise<Tensor> {
   const { dtype, dims, path, range } = weight;
-  const bytes = await folder.read(path, { offset: range.offset, length: range.length });
+  const { file, offset } = range;
+  const bytes =
+    file.kind === 'bytes'
+      ? file.bytes.subarray(offset, offset + range.length)
+      : await folder.read(path, { offset, length: range.length });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = dataTypeBytes[dtype];
   const length = range.length / size;
