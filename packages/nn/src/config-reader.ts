@@ -32,6 +32,11 @@ export class ConfigReader {
     return this.#json[key] ?? undefined;
   }
 
+  /** Whether the key is there and holds null, which is not the same as a missing one where that stands for a value. */
+  isNull(key: string): boolean {
+    return this.#json[key] === null;
+  }
+
   number(key: string, missing?: number): number {
     const value = this.raw(key) ?? missing;
     return typeof value === 'number' ? value : this.fail(key, 'a number is wanted.');
@@ -82,6 +87,30 @@ export class ConfigReader {
     if (typeof value === 'number') return Array.from({ length: count }, () => value);
     const list = this.numbers(key);
     return list.length === count ? list : this.fail(key, `one number for each of ${count} blocks is wanted.`);
+  }
+
+  /** For each block one number for each of its `lengths[block]` layers; a single number stands for all, in a block or all. */
+  perLayer(key: string, lengths: readonly number[], missing?: number): number[][] {
+    const value = this.raw(key) ?? missing;
+    const complain = () =>
+      this.fail(key, `one number, or for the blocks one each or a list of ${lengths.join(', ')}, is wanted.`);
+    const blocks: unknown[] = Array.isArray(value) ? value : lengths.map(() => value);
+    if (blocks.length !== lengths.length) complain();
+    return blocks.map((block, i) => {
+      const layers: unknown[] = Array.isArray(block)
+        ? block
+        : Array.from({ length: lengths[i]! }, () => block);
+      if (layers.length !== lengths[i]) complain();
+      return layers.map((layer) => (typeof layer === 'number' ? layer : complain()));
+    });
+  }
+
+  /** true or false for each of `count` blocks; a single one stands for all. */
+  flagPerBlock(key: string, count: number, missing: boolean): boolean[] {
+    const value = this.raw(key) ?? missing;
+    const flags: unknown[] = Array.isArray(value) ? value : Array.from({ length: count }, () => value);
+    if (flags.length === count && flags.every((flag) => typeof flag === 'boolean')) return flags;
+    return this.fail(key, `true or false, or one for each of ${count} blocks, is wanted.`);
   }
 
   /** Refuses a value that would change the network in a way that is not supported. */

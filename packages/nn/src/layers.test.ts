@@ -12,6 +12,7 @@ import { linear } from './linear.ts';
 import { NetworkBuilder } from './network-builder.ts';
 import { groupNorm, layerNorm } from './norms.ts';
 import { enlargeTo, enlargeTwice } from './resize.ts';
+import { resnetBlock } from './resnet-block.ts';
 import { pixelsToTokens, tokensToPixels } from './tokens.ts';
 import { WeightScope } from './weight-scope.ts';
 
@@ -309,4 +310,39 @@ test('a convolution of a small picture is the same', async () => {
     await evaluate({ x }, (n, v) => conv2d(n, v.x!, w, { ...shape, small: true })),
     await evaluate({ x }, (n, v) => conv2d(n, v.x!, w, shape)),
   );
+});
+
+test('a time embedding that scales and shifts a residual block does it to the second norm', async () => {
+  const [scale, shift] = [0.5, -0.25];
+  const weights = {
+    'norm1.weight': random(4),
+    'norm1.bias': random(4),
+    'conv1.weight': random(4, 4, 3, 3),
+    'conv1.bias': random(4),
+    'norm2.weight': random(4),
+    'norm2.bias': random(4),
+    'conv2.weight': random(4, 4, 3, 3),
+    'conv2.bias': random(4),
+    // Nothing of the time itself, so that the biases are scale and shift.
+    'time_emb_proj.weight': tensor(new Float32Array(8 * 3), [8, 3]),
+    'time_emb_proj.bias': tensor([scale, scale, scale, scale, shift, shift, shift, shift], [8]),
+  };
+  const shape = { inChannels: 4, outChannels: 4, groups: 2, epsilon: 1e-5, activation: 'silu' };
+  const [x, time] = [random(1, 4, 5, 6), random(1, 3)];
+  const timed = await scopeOf(weights);
+  const actual = await evaluate({ x, time }, (n, v) =>
+    resnetBlock(n, v.x!, timed, { ...shape, timeChannels: 3, timeScaleShift: true }, v.time),
+  );
+  const scaled = await scopeOf({
+    ...weights,
+    'norm2.weight': tensor(
+      weights['norm2.weight'].data.map((value) => value * (1 + scale)),
+      [4],
+    ),
+    'norm2.bias': tensor(
+      weights['norm2.bias'].data.map((value) => value * (1 + scale) + shift),
+      [4],
+    ),
+  });
+  expectClose(actual, await evaluate({ x }, (n, v) => resnetBlock(n, v.x!, scaled, shape)), 1e-4);
 });

@@ -15,6 +15,8 @@ export interface ResnetBlockShape {
   readonly activation: string;
   /** Channels of the time embedding, if there is one. */
   readonly timeChannels?: number;
+  /** Whether the time embedding scales and shifts the second norm (Dhariwal and Nichol 2021), or is added before it. */
+  readonly timeScaleShift?: boolean;
   /** See `Conv2dShape`. */
   readonly small?: boolean;
   /** The sum is divided by this; 1 unless said otherwise. */
@@ -41,6 +43,7 @@ export function resnetBlock(
     epsilon,
     activation,
     timeChannels,
+    timeScaleShift = false,
     small = false,
     outputScaleFactor = 1,
   } = shape;
@@ -49,13 +52,26 @@ export function resnetBlock(
   let h = normalize(x, 'norm1', inChannels);
   h = conv2d(n, h, w.at('conv1'), { inChannels, outChannels, kernel: 3, small });
   if (activatedTime && timeChannels !== undefined) {
-    const time = linear(n, activatedTime, w.at('time_emb_proj'), {
+    const projection = {
       inFeatures: timeChannels,
-      outFeatures: outChannels,
-    });
-    h = n.op('Add', [h, n.op('Unsqueeze', [time, n.ints(2, 3)])]);
+      outFeatures: timeScaleShift ? 2 * outChannels : outChannels,
+    };
+    const time = (start: number, end: number) =>
+      n.op('Unsqueeze', [
+        linear(n, activatedTime, w.at('time_emb_proj'), { ...projection, rows: [start, end] }),
+        n.ints(2, 3),
+      ]);
+    if (timeScaleShift) {
+      const scale = n.op('Add', [time(0, outChannels), n.scalar(1)]);
+      const shift = time(outChannels, 2 * outChannels);
+      h = groupNorm(n, h, w.at('norm2'), { channels: outChannels, groups, epsilon });
+      h = activate(n, n.op('Add', [n.op('Mul', [h, scale]), shift]), activation);
+    } else {
+      h = normalize(n.op('Add', [h, time(0, outChannels)]), 'norm2', outChannels);
+    }
+  } else {
+    h = normalize(h, 'norm2', outChannels);
   }
-  h = normalize(h, 'norm2', outChannels);
   h = conv2d(n, h, w.at('conv2'), { inChannels: outChannels, outChannels, kernel: 3, small });
   const shortcut =
     inChannels === outChannels

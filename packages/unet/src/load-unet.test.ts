@@ -71,8 +71,11 @@ test('a configuration that does not belong to the weights is refused with the we
 test('what is not supported is refused by name', () => {
   const parse = (changes: Record<string, unknown>) => () =>
     parseUnetConfig('unet', { ...config, ...changes });
-  expect(parse({ class_embed_type: 'timestep' })).toThrow(
-    'unet: "class_embed_type" in its config.json is "timestep"; null is supported.',
+  expect(parse({ class_embed_type: 'fourier' })).toThrow(
+    'unet: "class_embed_type" in its config.json is "fourier"; timestep, projection, simple_projection, identity are supported.',
+  );
+  expect(parse({ dual_cross_attention: true })).toThrow(
+    'unet: "dual_cross_attention" in its config.json is true; null, false are supported.',
   );
   expect(parse({ down_block_types: ['CrossAttnDownBlock2D', 'AttnDownBlock2D'] })).toThrow(
     'DownBlock2D, CrossAttnDownBlock2D are supported.',
@@ -114,7 +117,9 @@ test('the graph for sizes that can be halved gives what the graph for all sizes 
   const outputs = [];
   for (const sizes of ['halvable', 'any'] as const) {
     const scope = WeightScope.of('unet', await openWeights(stored));
-    const session = await device.createSession(unet2dCondition('unet', parsed, scope, device.dialect, sizes));
+    const session = await device.createSession(
+      unet2dCondition('unet', parsed, scope, device.dialect, { sizes, residuals: false }),
+    );
     outputs.push((await session.run(inputs)).model_output!);
     await session.dispose();
   }

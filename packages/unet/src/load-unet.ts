@@ -1,18 +1,23 @@
 // A U-Net loaded from its folder, ready to predict.
 import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
-import { timestepFeatures, WeightScope } from '@emulsion/nn';
-import type { Cancellable, Device, Session } from '@emulsion/runtime';
-import { ShapeError, type Tensor } from '@emulsion/tensor';
-import { type Sizes, unet2dCondition } from './unet-2d-condition.ts';
+import { WeightScope } from '@emulsion/nn';
+import type { Cancellable, Device } from '@emulsion/runtime';
+import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
+import { SessionByVariant } from './session-by-variant.ts';
+import { unet2dCondition } from './unet-2d-condition.ts';
 import { parseUnetConfig, type UnetConfig } from './unet-config.ts';
+import { type UnetEncoderInputs, unetEncoderFeeds } from './unet-inputs.ts';
 
-export interface UnetInputs {
-  /** Noisy latents, scaled as the scheduler says: `[batch, inChannels, height, width]`. */
-  readonly sample: Tensor;
-  /** One timestep for all samples, or one for each. */
-  readonly timestep: number | readonly number[];
-  /** The text encoder's output: `[batch, sequence, crossAttentionDim]`. */
-  readonly encoderHiddenStates: Tensor;
+/** What a ControlNet adds to the U-Net. */
+export interface ControlResiduals {
+  /** One for each skip connection, in the order of the way down: `[batch, channels, …]` as the skip has. */
+  readonly downBlockResiduals: readonly Tensor[];
+  /** For the middle block's output. */
+  readonly midBlockResidual: Tensor;
+}
+
+export interface UnetInputs extends UnetEncoderInputs {
+  readonly residuals?: ControlResiduals | undefined;
 }
 
 /** A loaded U-Net. */
@@ -23,7 +28,8 @@ export interface Unet {
   /**
    * What the network makes of a noisy sample: noise, velocity or a clean sample, as it was trained.
    * @returns `[batch, outChannels, height, width]`
-   * @throws {ShapeError} if an input has another shape than the network takes
+   * @throws {ShapeError} if an input has another shape than the network takes, {InvalidArgumentError} if one is missing
+   * or one that it does not take is given
    */
   predict(inputs: UnetInputs, options?: Cancellable): Promise<Tensor>;
   dispose(): Promise<void>;
@@ -46,12 +52,12 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
     'unet',
     await openWeights(folder, { ...(variant !== undefined && { variant }) }),
   );
-  const sessions = new SessionBySize(
-    (sizes, options) =>
-      device.createSession(unet2dCondition('unet', config, weights, device.dialect, sizes), options),
+  const sessions = new SessionByVariant(
+    (wanted, options) =>
+      device.createSession(unet2dCondition('unet', config, weights, device.dialect, wanted), options),
     2 ** (config.downBlocks.length - 1),
   );
-  await sessions.load('halvable', { signal });
+  await sessions.load({ sizes: 'halvable', residuals: false }, { signal });
   return {
     config,
     unusedWeights: weights.unused(),
@@ -60,87 +66,39 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
   };
 }
 
-/** The session for the sizes that come: loaded for halvable ones, and anew when others come. */
-class SessionBySize {
-  readonly #create: (sizes: Sizes, options: Cancellable) => Promise<Session>;
-  readonly #divisor: number;
-  #loaded: { readonly sizes: Sizes; readonly session: Promise<Session> } | undefined;
-  #disposed = false;
-
-  constructor(create: (sizes: Sizes, options: Cancellable) => Promise<Session>, divisor: number) {
-    this.#create = create;
-    this.#divisor = divisor;
-  }
-
-  async load(sizes: Sizes, options: Cancellable): Promise<Session> {
-    if (this.#loaded?.sizes === sizes || (this.#loaded && this.#disposed)) return this.#loaded.session;
-    const former = this.#loaded?.session;
-    const replace = async () => {
-      await (await former?.catch(() => undefined))?.dispose();
-      return this.#create(sizes, options);
-    };
-    const loaded = { sizes, session: replace() };
-    this.#loaded = loaded;
-    try {
-      return await loaded.session;
-    } catch (error) {
-      if (this.#loaded === loaded) this.#loaded = undefined;
-      throw error;
-    }
-  }
-
-  /** The session for samples of `[batch, channels, height, width]`. */
-  of([, , height = 0, width = 0]: readonly number[], options: Cancellable): Promise<Session> {
-    return this.load(
-      height % this.#divisor === 0 && width % this.#divisor === 0 ? 'halvable' : 'any',
-      options,
-    );
-  }
-
-  async dispose(): Promise<void> {
-    this.#disposed = true;
-    await (await this.#loaded?.session)?.dispose();
-  }
-}
-
 async function predict(
-  sessions: SessionBySize,
+  sessions: SessionByVariant,
   config: UnetConfig,
   inputs: UnetInputs,
   options: Cancellable = {},
 ): Promise<Tensor> {
-  const { sample, timestep, encoderHiddenStates } = inputs;
-  const batch = sample.dims[0] ?? 0;
-  assertDims('sample', sample, [undefined, config.inChannels, undefined, undefined]);
-  assertDims('encoderHiddenStates', encoderHiddenStates, [batch, undefined, config.crossAttentionDim]);
-  const timesteps = typeof timestep === 'number' ? Array.from({ length: batch }, () => timestep) : timestep;
-  if (timesteps.length !== batch) {
-    throw new ShapeError(
-      `unet: ${timesteps.length} timesteps came for ${batch} samples. Give one for all or one for each.`,
-    );
-  }
-  const { flipSinToCos, frequencyShift, downBlocks } = config;
-  const session = await sessions.of(sample.dims, options);
-  const outputs = await session.run(
-    {
-      sample,
-      timestep_features: timestepFeatures(timesteps, {
-        channels: downBlocks[0]!.channels,
-        flipSinToCos,
-        frequencyShift,
-      }),
-      encoder_hidden_states: encoderHiddenStates,
-    },
+  const feeds = unetEncoderFeeds('unet', config, inputs);
+  const { session, residuals } = await sessions.of(
+    inputs.sample.dims,
+    inputs.residuals !== undefined,
     options,
   );
+  const added = residuals ? residualFeeds(config, inputs.residuals) : {};
+  const outputs = await session.run({ ...feeds, ...added }, options);
   return outputs.model_output!;
 }
 
-function assertDims(name: string, { dims }: Tensor, wanted: readonly (number | undefined)[]): void {
-  if (dims.length === wanted.length && wanted.every((dim, axis) => dim === undefined || dim === dims[axis]))
-    return;
-  const expected = wanted.map((dim) => dim ?? 'any').join(', ');
-  throw new ShapeError(
-    `unet: "${name}" is [${dims.join(', ')}], this model takes [${expected}]. Use the text encoder and the latents that belong to it.`,
-  );
+/** Skip connections of a U-Net: one after the first convolution, after each layer, and after each halving. */
+const skipCount = ({ downBlocks }: UnetConfig) =>
+  downBlocks.reduce((count, { layers }) => count + layers + 1, 0);
+
+function residualFeeds(config: UnetConfig, residuals: ControlResiduals | undefined): Record<string, Tensor> {
+  const count = skipCount(config);
+  // Where nothing is to be added, one 0 is, to all elements.
+  const down = residuals?.downBlockResiduals ?? Array.from({ length: count }, () => zeros([1, 1, 1, 1]));
+  const middle = residuals?.midBlockResidual ?? zeros([1, 1, 1, 1]);
+  if (down.length !== count) {
+    throw new InvalidArgumentError(
+      `unet: ${down.length} residuals came for ${count} skip connections. Use a ControlNet that was trained for this model.`,
+    );
+  }
+  return {
+    ...Object.fromEntries(down.map((residual, i) => [`down_block_residual_${i}`, residual])),
+    mid_block_residual: middle,
+  };
 }

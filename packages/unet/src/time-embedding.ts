@@ -1,27 +1,97 @@
 // The embedding of the timestep, and what is added to it.
 import { activate, layerNorm, linear, type NetworkBuilder, type WeightScope } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
+import type { ClassEmbedding, UnetEncoderConfig } from './unet-config.ts';
 
-export interface TimeEmbeddingShape {
+/**
+ * The timestep, and what the configuration adds to it: a class label, a pooled text, numbers such as sizes. Writes the
+ * inputs for them.
+ * @param timestep the timestep's features, `[batch, channels of the first block]`
+ * @param text as it comes, `[batch, sequence, …]`
+ * @returns `[batch, timeChannels]`
+ */
+export function conditionEmbedding(
+  n: NetworkBuilder,
+  timestep: Value,
+  text: Value,
+  w: WeightScope,
+  config: UnetEncoderConfig,
+): Value {
+  const { activation, timeChannels, timestepCondChannels, classEmbedding, addition } = config;
+  const inChannels = config.downBlocks[0]!.channels;
+  const features =
+    timestepCondChannels === undefined
+      ? timestep
+      : addTimestepCond(n, timestep, w.at('time_embedding.cond_proj'), timestepCondChannels, inChannels);
+  const shape = { inChannels, channels: timeChannels, activation };
+  let time = timeEmbedding(n, features, w.at('time_embedding'), shape);
+  if (classEmbedding) {
+    const label = classLabelEmbedding(n, w.at('class_embedding'), classEmbedding, shape);
+    time = n.op('Add', [time, label]);
+  }
+  if (addition?.kind === 'text') {
+    const textChannels = config.encoderHiddenDim ?? config.crossAttentionDim;
+    const pooling = { textChannels, timeChannels, heads: addition.heads };
+    time = n.op('Add', [time, textTimeEmbedding(n, text, w.at('add_embedding'), pooling)]);
+  } else if (addition) {
+    const added = n.input('added_conditions', 'float32', ['batch', addition.channels]);
+    const projection = { inChannels: addition.channels, channels: timeChannels, activation: 'silu' };
+    time = n.op('Add', [time, timeEmbedding(n, added, w.at('add_embedding'), projection)]);
+  }
+  return time;
+}
+
+/** A linear image of a condition, added to the timestep's features (Luo et al. 2023, LCM). */
+function addTimestepCond(
+  n: NetworkBuilder,
+  timestep: Value,
+  w: WeightScope,
+  inFeatures: number,
+  outFeatures: number,
+): Value {
+  const condition = n.input('timestep_cond', 'float32', ['batch', inFeatures]);
+  return n.op('Add', [timestep, linear(n, condition, w, { inFeatures, outFeatures, bias: false })]);
+}
+
+function classLabelEmbedding(
+  n: NetworkBuilder,
+  w: WeightScope,
+  embedding: ClassEmbedding,
+  time: TimeEmbeddingShape,
+): Value {
+  if (embedding.kind === 'table') {
+    const table = w.value(n, 'weight', [embedding.classes, time.channels]);
+    return n.op('Gather', [table, n.input('class_labels', 'int32', ['batch'])], { axis: 0 });
+  }
+  const inChannels = embedding.kind === 'timestep' ? time.inChannels : embedding.channels;
+  const label = n.input('class_labels', 'float32', ['batch', inChannels]);
+  switch (embedding.kind) {
+    case 'identity':
+      return label;
+    case 'simple_projection':
+      return linear(n, label, w, { inFeatures: inChannels, outFeatures: time.channels });
+    case 'projection':
+      return timeEmbedding(n, label, w, { inChannels, channels: time.channels, activation: 'silu' });
+    case 'timestep':
+      return timeEmbedding(n, label, w, time);
+  }
+}
+
+interface TimeEmbeddingShape {
   readonly inChannels: number;
   readonly channels: number;
   readonly activation: string;
 }
 
 /** Two linear layers on the timestep's features `[batch, inChannels]`: diffusers' TimestepEmbedding. */
-export function timeEmbedding(
-  n: NetworkBuilder,
-  features: Value,
-  w: WeightScope,
-  shape: TimeEmbeddingShape,
-): Value {
+function timeEmbedding(n: NetworkBuilder, features: Value, w: WeightScope, shape: TimeEmbeddingShape): Value {
   const { inChannels, channels, activation } = shape;
   const h = linear(n, features, w.at('linear_1'), { inFeatures: inChannels, outFeatures: channels });
   const activated = activate(n, h, activation);
   return linear(n, activated, w.at('linear_2'), { inFeatures: channels, outFeatures: channels });
 }
 
-export interface TextTimeEmbeddingShape {
+interface TextTimeEmbeddingShape {
   readonly textChannels: number;
   readonly timeChannels: number;
   readonly heads: number;
@@ -32,7 +102,7 @@ export interface TextTimeEmbeddingShape {
  * (`addition_embed_type: "text"`).
  * @param text `[batch, sequence, textChannels]`
  */
-export function textTimeEmbedding(
+function textTimeEmbedding(
   n: NetworkBuilder,
   text: Value,
   w: WeightScope,

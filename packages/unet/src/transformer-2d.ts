@@ -20,6 +20,8 @@ export interface Transformer2dShape {
   readonly crossAttentionDim: number;
   /** Whether the projections in and out are linear layers on the pixels, or 1×1 convolutions. */
   readonly linearProjection: boolean;
+  /** Whether the pixels attend to the text twice, and not to each other. */
+  readonly onlyCrossAttention: boolean;
 }
 
 /** diffusers' Transformer2DModel on `x` `[batch, channels, height, width]`. */
@@ -51,14 +53,20 @@ function transformerBlock(
   x: Value,
   encoderHiddenStates: Value,
   w: WeightScope,
-  { channels, heads, crossAttentionDim }: Transformer2dShape,
+  { channels, heads, crossAttentionDim, onlyCrossAttention }: Transformer2dShape,
 ): Value {
   const normalized = (h: Value, norm: string) => layerNorm(n, h, w.at(norm), channels);
-  const attend = (h: Value, context: Value, contextChannels: number, layer: string) =>
-    crossAttention(n, h, context, w.at(layer), { channels, contextChannels, heads });
-  const first = normalized(x, 'norm1');
-  let h = n.op('Add', [attend(first, first, channels, 'attn1'), x]);
-  h = n.op('Add', [attend(normalized(h, 'norm2'), encoderHiddenStates, crossAttentionDim, 'attn2'), h]);
+  const attendPixels = (h: Value, layer: string) =>
+    crossAttention(n, h, h, w.at(layer), { channels, contextChannels: channels, heads });
+  const attendText = (h: Value, layer: string) =>
+    crossAttention(n, h, encoderHiddenStates, w.at(layer), {
+      channels,
+      contextChannels: crossAttentionDim,
+      heads,
+    });
+  const attendFirst = onlyCrossAttention ? attendText : attendPixels;
+  let h = n.op('Add', [attendFirst(normalized(x, 'norm1'), 'attn1'), x]);
+  h = n.op('Add', [attendText(normalized(h, 'norm2'), 'attn2'), h]);
   return n.op('Add', [feedForward(n, normalized(h, 'norm3'), w.at('ff'), channels), h]);
 }
 

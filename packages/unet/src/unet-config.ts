@@ -1,129 +1,246 @@
-// The config.json of diffusers' UNet2DConditionModel.
+// The config.json of diffusers' UNet2DConditionModel, and of networks that share its way down.
 import { ConfigReader } from '@emulsion/nn';
 
 export const downBlockTypes = ['DownBlock2D', 'CrossAttnDownBlock2D'] as const;
 export const upBlockTypes = ['UpBlock2D', 'CrossAttnUpBlock2D'] as const;
-export const midBlockTypes = ['UNetMidBlock2DCrossAttn'] as const;
+export const midBlockTypes = ['UNetMidBlock2DCrossAttn', 'UNetMidBlock2D'] as const;
+
+/** What follows the residual blocks: nothing, or a transformer in which the pixels attend to the text. */
+export type BlockAttention = 'none' | 'text';
 
 /** One resolution of the U-Net. */
-export interface BlockConfig<Type extends string> {
-  readonly type: Type;
+export interface BlockConfig {
   readonly channels: number;
+  /** Residual blocks. */
   readonly layers: number;
+  readonly attention: BlockAttention;
   readonly heads: number;
-  readonly transformerLayers: number;
+  /** Transformer blocks after each residual block. */
+  readonly transformerLayers: readonly number[];
+  /** Whether both attentions of a transformer block are to the text. */
+  readonly onlyCrossAttention: boolean;
 }
 
-/** The U-Net of Stable Diffusion and its relatives, as its config.json describes it. */
-export interface UnetConfig {
+/** What a class label becomes before it is added to the time embedding. */
+export type ClassEmbedding =
+  /** A row of a table with so many. */
+  | { readonly kind: 'table'; readonly classes: number }
+  /** A number that is embedded as a timestep is. */
+  | { readonly kind: 'timestep' }
+  /** A vector through two linear layers, through one, or as it is. */
+  | { readonly kind: 'projection' | 'simple_projection' | 'identity'; readonly channels: number };
+
+/** What more is added to the time embedding. */
+export type AdditionEmbedding =
+  /** The text, pooled by attention with so many heads. */
+  | { readonly kind: 'text'; readonly heads: number }
+  /** A pooled text and numbers such as sizes, embedded as timesteps are: `channels` in all, `timeIdChannels` each number. */
+  | { readonly kind: 'text_time'; readonly channels: number; readonly timeIdChannels: number };
+
+/** Everything up to the middle of a U-Net, which is also a ControlNet's. */
+export interface UnetEncoderConfig {
   readonly inChannels: number;
-  readonly outChannels: number;
   /** Height and width of the latents it was trained on, `undefined` if it does not say. */
   readonly sampleSize: number | undefined;
   readonly activation: string;
-  readonly crossAttentionDim: number;
   readonly groups: number;
   readonly epsilon: number;
   readonly flipSinToCos: boolean;
   readonly frequencyShift: number;
-  readonly downsamplePadding: number;
+  /** Channels of the time embedding. */
+  readonly timeChannels: number;
+  /** Whether the time embedding scales and shifts in residual blocks. */
+  readonly timeScaleShift: boolean;
+  /** Channels of a condition that is added to the timestep's features, such as the guidance scale's in LCM. */
+  readonly timestepCondChannels: number | undefined;
+  readonly classEmbedding: ClassEmbedding | undefined;
+  readonly addition: AdditionEmbedding | undefined;
+  /** Channels of the text that the transformers attend to. */
+  readonly crossAttentionDim: number;
+  /** Channels of the text that comes, if it is projected to `crossAttentionDim` first. */
+  readonly encoderHiddenDim: number | undefined;
   readonly linearProjection: boolean;
+  readonly downsamplePadding: number;
   readonly midBlockScaleFactor: number;
-  /** Heads of the attention that pools the text into the time embedding, if there is such a one. */
-  readonly textPoolingHeads: number | undefined;
-  readonly downBlocks: readonly BlockConfig<(typeof downBlockTypes)[number]>[];
-  readonly upBlocks: readonly BlockConfig<(typeof upBlockTypes)[number]>[];
-  readonly midBlock: Omit<BlockConfig<(typeof midBlockTypes)[number]>, 'layers'>;
+  readonly downBlocks: readonly BlockConfig[];
+  /** A residual block, then `layers` times attention and a residual block; `undefined` where the way up begins at once. */
+  readonly midBlock: BlockConfig | undefined;
+}
+
+/** The U-Net of Stable Diffusion and its relatives, as its config.json describes it. */
+export interface UnetConfig extends UnetEncoderConfig {
+  readonly outChannels: number;
+  readonly upBlocks: readonly BlockConfig[];
 }
 
 /** Keys that change the network, with the values under which it is the one that is written here. */
 const supported: Readonly<Record<string, readonly unknown[]>> = {
   attention_type: [null, 'default'],
   center_input_sample: [null, false],
-  class_embed_type: [null],
   class_embeddings_concat: [null, false],
   conv_in_kernel: [null, 3],
   conv_out_kernel: [null, 3],
   cross_attention_norm: [null],
   dual_cross_attention: [null, false],
-  encoder_hid_dim: [null],
-  encoder_hid_dim_type: [null],
-  mid_block_only_cross_attention: [null, false],
-  num_class_embeds: [null],
+  encoder_hid_dim_type: [null, 'text_proj'],
   resnet_out_scale_factor: [null, 1],
   resnet_skip_time_act: [null, false],
-  resnet_time_scale_shift: [null, 'default'],
-  reverse_transformer_layers_per_block: [null],
-  time_cond_proj_dim: [null],
   time_embedding_act_fn: [null],
-  time_embedding_dim: [null],
   time_embedding_type: [null, 'positional'],
   timestep_post_act: [null],
 };
 
 /**
- * Reads a config.json.
+ * Reads the config.json of a U-Net.
  * @param name what messages call the network
  * @throws {ConfigError} if a value is of the wrong kind, or asks for a layer that is not supported
  */
 export function parseUnetConfig(name: string, json: unknown): UnetConfig {
   const config = new ConfigReader(name, json);
+  const encoder = parseEncoder(config);
+  const count = encoder.downBlocks.length;
+  const types = blockTypes(config, 'up_block_types', upBlockTypes, count);
+  const mirrored = encoder.downBlocks.toReversed();
+  const lengths = mirrored.map(({ layers }) => layers + 1);
+  // Where blocks name each layer, the way up has one more than the way down and names its own.
+  const ownLayers = 'reverse_transformer_layers_per_block';
+  const down = config.raw('transformer_layers_per_block');
+  const nested = Array.isArray(down) && down.some(Array.isArray);
+  if (nested && config.raw(ownLayers) === undefined)
+    config.fail(ownLayers, 'a list is wanted, since transformer_layers_per_block names single layers.');
+  const transformerLayers =
+    config.raw(ownLayers) === undefined
+      ? config
+          .perBlock('transformer_layers_per_block', count, 1)
+          .toReversed()
+          .map((layers, i) => Array.from({ length: lengths[i]! }, () => layers))
+      : config.perLayer(ownLayers, lengths);
+  return {
+    ...encoder,
+    outChannels: config.number('out_channels', 4),
+    upBlocks: mirrored.map((block, i) => ({
+      ...block,
+      layers: lengths[i]!,
+      attention: types[i] === 'CrossAttnUpBlock2D' ? 'text' : 'none',
+      transformerLayers: transformerLayers[i]!,
+    })),
+  };
+}
+
+/**
+ * Reads the config.json of a network that ends in the middle, such as a ControlNet. Arguments and errors as
+ * `parseUnetConfig`.
+ */
+export function parseUnetEncoderConfig(name: string, json: unknown): UnetEncoderConfig {
+  return parseEncoder(new ConfigReader(name, json));
+}
+
+function parseEncoder(config: ConfigReader): UnetEncoderConfig {
   for (const [key, values] of Object.entries(supported)) config.refuseUnless(key, values);
-  const onlyCross = config.raw('only_cross_attention') ?? false;
-  if (onlyCross !== false) config.fail('only_cross_attention', 'false is supported.');
   const channels = config.numbers('block_out_channels');
   const count = channels.length;
-  const types = <Type extends string>(key: string, known: readonly Type[]): Type[] => {
-    const given = config.strings(key);
-    if (given.length !== count) config.fail(key, `one type for each of ${count} blocks is wanted.`);
-    return given.map(
-      (type) => known.find((word) => word === type) ?? config.fail(key, `${known.join(', ')} are supported.`),
-    );
-  };
-  const downTypes = types('down_block_types', downBlockTypes);
-  const upTypes = types('up_block_types', upBlockTypes);
+  const types = blockTypes(config, 'down_block_types', downBlockTypes, count);
   const layers = config.perBlock('layers_per_block', count, 2);
   // diffusers' "attention_head_dim" holds the number of heads; "num_attention_heads", where given, wins.
   const headsKey =
     config.raw('num_attention_heads') === undefined ? 'attention_head_dim' : 'num_attention_heads';
   const heads = config.perBlock(headsKey, count, 8);
-  const transformerLayers = config.perBlock('transformer_layers_per_block', count, 1);
-  const block = <Type extends string>(type: Type, i: number, added: number): BlockConfig<Type> => ({
-    type,
-    channels: channels[i]!,
-    layers: layers[i]! + added,
-    heads: heads[i]!,
-    transformerLayers: transformerLayers[i]!,
-  });
   for (const [i, width] of channels.entries()) {
     if (width % heads[i]! !== 0)
       config.fail(headsKey, `${width} channels do not divide into ${heads[i]} heads.`);
   }
-  const addition = config.optionalString('addition_embed_type');
-  if (addition !== undefined && addition !== 'text')
-    config.fail('addition_embed_type', 'null and "text" are supported.');
-  const last = count - 1;
+  const transformerLayers = config.perLayer('transformer_layers_per_block', layers, 1);
+  const onlyCross = config.flagPerBlock('only_cross_attention', count, false);
+  const crossAttentionDim = config.number('cross_attention_dim', 1280);
+  const encoderHiddenDim = config.optionalNumber('encoder_hid_dim');
+  if (encoderHiddenDim === undefined) config.refuseUnless('encoder_hid_dim_type', [null]);
   return {
     inChannels: config.number('in_channels', 4),
-    outChannels: config.number('out_channels', 4),
     sampleSize: config.optionalNumber('sample_size'),
     activation: config.string('act_fn', 'silu'),
-    crossAttentionDim: config.number('cross_attention_dim', 1280),
     groups: config.number('norm_num_groups', 32),
     epsilon: config.number('norm_eps', 1e-5),
     flipSinToCos: config.boolean('flip_sin_to_cos', true),
     frequencyShift: config.number('freq_shift', 0),
-    downsamplePadding: config.number('downsample_padding', 1),
+    timeChannels: config.number('time_embedding_dim', 4 * channels[0]!),
+    timeScaleShift:
+      config.oneOf('resnet_time_scale_shift', ['default', 'scale_shift'], 'default') === 'scale_shift',
+    timestepCondChannels: config.optionalNumber('time_cond_proj_dim'),
+    classEmbedding: parseClassEmbedding(config),
+    addition: parseAddition(config),
+    crossAttentionDim,
+    encoderHiddenDim,
     linearProjection: config.boolean('use_linear_projection', false),
+    downsamplePadding: config.number('downsample_padding', 1),
     midBlockScaleFactor: config.number('mid_block_scale_factor', 1),
-    textPoolingHeads: addition === 'text' ? config.number('addition_embed_type_num_heads', 64) : undefined,
-    downBlocks: downTypes.map((type, i) => block(type, i, 0)),
-    upBlocks: upTypes.map((type, i) => block(type, last - i, 1)),
-    midBlock: {
-      type: config.oneOf('mid_block_type', midBlockTypes, 'UNetMidBlock2DCrossAttn'),
-      channels: channels[last]!,
-      heads: heads[last]!,
-      transformerLayers: transformerLayers[last]!,
-    },
+    downBlocks: types.map((type, i) => ({
+      channels: channels[i]!,
+      layers: layers[i]!,
+      attention: type === 'CrossAttnDownBlock2D' ? 'text' : 'none',
+      heads: heads[i]!,
+      transformerLayers: transformerLayers[i]!,
+      onlyCrossAttention: onlyCross[i]!,
+    })),
+    midBlock: parseMidBlock(config, {
+      channels: channels.at(-1)!,
+      heads: heads.at(-1)!,
+      // As many as the last block has; of a block that names its layers, the first.
+      transformerLayers: transformerLayers.at(-1)!.slice(0, 1),
+      onlyCrossAttention: false,
+    }),
+  };
+}
+
+/** The types of the blocks, one for each. */
+function blockTypes<Type extends string>(
+  config: ConfigReader,
+  key: string,
+  known: readonly Type[],
+  count: number,
+): Type[] {
+  const given = config.strings(key);
+  if (given.length !== count) config.fail(key, `one type for each of ${count} blocks is wanted.`);
+  return given.map(
+    (type) => known.find((word) => word === type) ?? config.fail(key, `${known.join(', ')} are supported.`),
+  );
+}
+
+function parseMidBlock(
+  config: ConfigReader,
+  block: Omit<BlockConfig, 'layers' | 'attention'>,
+): BlockConfig | undefined {
+  if (config.isNull('mid_block_type')) return undefined;
+  const type = config.oneOf('mid_block_type', midBlockTypes, 'UNetMidBlock2DCrossAttn');
+  // diffusers gives the type without attention its first residual block and no more.
+  return type === 'UNetMidBlock2D'
+    ? { ...block, layers: 0, attention: 'none' }
+    : { ...block, layers: 1, attention: 'text' };
+}
+
+function parseClassEmbedding(config: ConfigReader): ClassEmbedding | undefined {
+  const type = config.optionalString('class_embed_type');
+  if (type === undefined) {
+    const classes = config.optionalNumber('num_class_embeds');
+    return classes === undefined ? undefined : { kind: 'table', classes };
+  }
+  const kinds = ['timestep', 'projection', 'simple_projection', 'identity'] as const;
+  const kind = config.oneOf('class_embed_type', kinds);
+  if (kind === 'timestep') return { kind };
+  if (kind === 'identity')
+    return {
+      kind,
+      channels: config.number('time_embedding_dim', 4 * config.numbers('block_out_channels')[0]!),
+    };
+  return { kind, channels: config.number('projection_class_embeddings_input_dim') };
+}
+
+function parseAddition(config: ConfigReader): AdditionEmbedding | undefined {
+  if (config.raw('addition_embed_type') === undefined) return undefined;
+  const kind = config.oneOf('addition_embed_type', ['text', 'text_time']);
+  if (kind === 'text') return { kind, heads: config.number('addition_embed_type_num_heads', 64) };
+  return {
+    kind,
+    channels: config.number('projection_class_embeddings_input_dim'),
+    timeIdChannels: config.number('addition_time_embed_dim'),
   };
 }

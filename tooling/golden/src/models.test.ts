@@ -12,7 +12,7 @@ import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
 import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFolderAt } from '@emulsion/testing';
 import { loadT5Encoder, loadTextEncoder } from '@emulsion/text-encoder';
-import { loadUnet } from '@emulsion/unet';
+import { loadUnet, type UnetInputs } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll } from 'vitest';
 import { assertClose, type Tolerance } from './assert-close.ts';
@@ -121,6 +121,20 @@ async function checkTextEncoder(golden: Golden, models: Models): Promise<Check |
   };
 }
 
+/** Inputs of a U-Net beside sample and timestep, by their names in the cases: what is recorded of each. */
+const unetInputs: Readonly<Record<string, (golden: Golden) => Promise<Partial<UnetInputs>>>> = {
+  encoder_hidden_states: async (golden) => ({
+    encoderHiddenStates: await golden.tensor('in.encoder_hidden_states'),
+  }),
+  timestep_cond: async (golden) => ({ timestepCond: await golden.tensor('in.timestep_cond') }),
+  added_cond_kwargs: async (golden) => ({
+    addedConditions: {
+      textEmbeds: await golden.tensor('in.added.text_embeds'),
+      timeIds: await golden.tensor('in.added.time_ids'),
+    },
+  }),
+};
+
 async function checkT5Encoder(golden: Golden, models: Models): Promise<Check | string> {
   const model = await modelOf(golden, models);
   // A family whose T5 is one of three encoders has it last.
@@ -142,17 +156,19 @@ async function checkT5Encoder(golden: Golden, models: Models): Promise<Check | s
 
 async function checkUnet(golden: Golden, models: Models): Promise<Check | string> {
   const { timesteps = [], unet_call = [], tolerance } = golden.json;
-  if (unet_call.join() !== 'encoder_hidden_states') {
-    return `the U-Net is called with [${unet_call.join(', ')}] and not with encoder_hidden_states alone`;
-  }
+  const unknown = unet_call.find((name) => !unetInputs[name]);
+  if (unknown !== undefined) return `the U-Net has no input "${unknown}"`;
+  if (!unet_call.includes('encoder_hidden_states')) return 'the U-Net attends to no text';
   const unet = await loadOnce((await modelOf(golden, models)).subfolder('unet'), loadUnet);
   if (typeof unet === 'string') return unet;
   return async () => {
     const sample = await golden.tensor('in.sample');
-    const encoderHiddenStates = await golden.tensor('in.encoder_hidden_states');
+    const inputs = await Promise.all(unet_call.map((name) => unetInputs[name]!(golden)));
+    // With the text among them, or the case would have been refused.
+    const conditions = Object.assign({}, ...inputs) as Omit<UnetInputs, 'sample' | 'timestep'>;
     const out = await golden.tensor('out');
     for (const [i, timestep] of timesteps.entries()) {
-      const actual = await unet.predict({ sample, timestep, encoderHiddenStates });
+      const actual = await unet.predict({ sample, timestep, ...conditions });
       assertClose(`out at timestep ${timestep}`, actual, unstack(out, i), tolerance);
     }
   };

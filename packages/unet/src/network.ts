@@ -1,0 +1,45 @@
+// What the blocks of one U-Net share, and the residual block as all of them use it.
+import { type NetworkBuilder, resnetBlock, type WeightScope } from '@emulsion/nn';
+import type { Value } from '@emulsion/onnx';
+import type { UnetEncoderConfig } from './unet-config.ts';
+
+/** What every block of one U-Net needs. */
+export interface Network {
+  readonly n: NetworkBuilder;
+  readonly config: UnetEncoderConfig;
+  /** The time embedding after its activation, as each residual block takes it. */
+  readonly activatedTime: Value;
+  /** The text, `[batch, sequence, crossAttentionDim]`. */
+  readonly encoderHiddenStates: Value;
+}
+
+/** What the way down leaves for the way up. */
+export interface Skip {
+  readonly value: Value;
+  readonly channels: number;
+}
+
+/** Whether a sample that was halved `level` times is small, as `conv2d` means it: 16×16 where latents are 64×64. */
+export const isSmall = (level: number) => level >= 2;
+
+export interface ResnetShape {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  /** How often the sample was halved. */
+  readonly level: number;
+  readonly outputScaleFactor?: number;
+}
+
+/** A residual block of the network. */
+export function resnet(
+  { n, config, activatedTime }: Network,
+  x: Value,
+  w: WeightScope,
+  shape: ResnetShape,
+): Value {
+  const { groups, epsilon, activation, timeChannels, timeScaleShift } = config;
+  const { level, ...channels } = shape;
+  const norms = { groups, epsilon, activation };
+  const time = { timeChannels, timeScaleShift };
+  return resnetBlock(n, x, w, { ...channels, ...norms, ...time, small: isSmall(level) }, activatedTime);
+}

@@ -1,0 +1,58 @@
+// A U-Net up to its middle, with its inputs: the part that a ControlNet is a copy of.
+import { activate, conv2d, linear, type NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import type { Value } from '@emulsion/onnx';
+import { downBlocks } from './down-blocks.ts';
+import { midBlock } from './mid-block.ts';
+import type { Network, Skip } from './network.ts';
+import { conditionEmbedding } from './time-embedding.ts';
+import type { UnetEncoderConfig } from './unet-config.ts';
+
+/** What a U-Net is up to its middle. */
+export interface UnetEncoder {
+  readonly network: Network;
+  /** After the first convolution, each layer and each halving. */
+  readonly skips: Skip[];
+  /** After the middle block. */
+  readonly middle: Value;
+}
+
+/**
+ * Writes the inputs and the layers up to the middle; see `unet2dCondition` for the inputs.
+ * @param hint added to the sample after the first convolution, `[batch, channels of the first block, height, width]`
+ * @throws {WeightError} if the weights do not match the configuration
+ */
+export function unetEncoder(
+  n: NetworkBuilder,
+  config: UnetEncoderConfig,
+  w: WeightScope,
+  hint?: Value,
+): UnetEncoder {
+  const { inChannels, activation, crossAttentionDim, encoderHiddenDim } = config;
+  const { channels } = config.downBlocks[0]!;
+  const sample = n.input('sample', 'float32', ['batch', inChannels, 'height', 'width']);
+  const timestep = n.input('timestep_features', 'float32', ['batch', channels]);
+  const text = n.input('encoder_hidden_states', 'float32', [
+    'batch',
+    'sequence',
+    encoderHiddenDim ?? crossAttentionDim,
+  ]);
+  const time = conditionEmbedding(n, timestep, text, w, config);
+  const network = {
+    n,
+    config,
+    activatedTime: activate(n, time, activation),
+    encoderHiddenStates:
+      encoderHiddenDim === undefined
+        ? text
+        : linear(n, text, w.at('encoder_hid_proj'), {
+            inFeatures: encoderHiddenDim,
+            outFeatures: crossAttentionDim,
+          }),
+  };
+  let x = conv2d(n, sample, w.at('conv_in'), { inChannels, outChannels: channels, kernel: 3 });
+  if (hint) x = n.op('Add', [x, hint]);
+  const skips: Skip[] = [{ value: x, channels }];
+  x = downBlocks(network, x, skips, w);
+  if (config.midBlock) x = midBlock(network, x, w.at('mid_block'), config.midBlock);
+  return { network, skips, middle: x };
+}
