@@ -1,5 +1,6 @@
 export { type ClipTextConfig, parseClipTextConfig } from './clip-config.ts';
 export { clipTextModel } from './clip-text-model.ts';
+export { PromptTooLongError } from './clip-tokens.ts';
 export { type DistanceBuckets, distanceBuckets } from './distance-buckets.ts';
 export { loadT5Encoder, type T5Encoder, type T5Inputs } from './load-t5-encoder.ts';
 export {
@@ -13,7 +14,12 @@ export {
   type EncodePromptOptions,
   loadPromptEncoder,
   type PromptEncoder,
-  PromptTooLongError,
 } from './prompt-encoder.ts';
+export {
+  loadSdxlPromptEncoder,
+  type SdxlEncodePromptOptions,
+  type SdxlPromptEmbeds,
+  type SdxlPromptEncoder,
+} from './sdxl-prompt-encoder.ts';
 export { parseT5Config, type T5Config } from './t5-config.ts';
 export { t5EncoderModel } from './t5-encoder-model.ts';

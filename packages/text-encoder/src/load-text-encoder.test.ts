@@ -1,4 +1,4 @@
-import { type Folder, memoryFolder } from '@emulsion/checkpoints';
+import { type Folder, memoryFolder, readJson } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
 import { createTestDevice, openFixture, rewriteHeader } from '@emulsion/testing';
@@ -54,6 +54,26 @@ test('the prefix that older checkpoints have makes no difference', async () => {
   const inputIds = ids(638, 320, 639);
   expect(await renamed.encode({ inputIds })).toEqual(await encoder.encode({ inputIds }));
   await renamed.dispose();
+});
+
+test('a text ends at its first end token, and where the configuration is an old one at its largest id', async () => {
+  const config = (await readJson(stored, 'config.json')) as Record<string, unknown>; // an object, as in every model
+  const pooledAt = async (eosTokenId: number, ...tokens: number[]) => {
+    const folder = memoryFolder({
+      'config.json': JSON.stringify({ ...config, eos_token_id: eosTokenId }),
+      'model.safetensors': await stored.read('model.safetensors'),
+    });
+    const other = await loadTextEncoder(folder, { device });
+    const { pooled, lastHiddenState } = await other.encode({ inputIds: ids(...tokens) });
+    await other.dispose();
+    return tokens.findIndex((_, i) =>
+      pooled.data.every((value, k) => Math.abs(value - lastHiddenState.data[i * 32 + k]!) < 1e-6),
+    );
+  };
+  expect(await pooledAt(2, 638, 2, 639, 5, 639)).toBe(2);
+  expect(await pooledAt(7, 638, 2, 639, 7, 7)).toBe(3);
+  // Where it does not end, transformers takes the first token.
+  expect(await pooledAt(7, 638, 2, 639)).toBe(0);
 });
 
 test('what it cannot encode is refused with what it takes', async () => {

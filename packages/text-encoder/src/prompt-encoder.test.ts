@@ -2,7 +2,8 @@ import type { Device } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadPromptEncoder, type PromptEncoder, PromptTooLongError } from './prompt-encoder.ts';
+import { PromptTooLongError } from './clip-tokens.ts';
+import { loadPromptEncoder, type PromptEncoder } from './prompt-encoder.ts';
 
 let device: Device;
 let encoder: PromptEncoder;

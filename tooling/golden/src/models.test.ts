@@ -11,7 +11,7 @@ import type { Device } from '@emulsion/runtime';
 import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
 import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFolderAt } from '@emulsion/testing';
-import { loadT5Encoder, loadTextEncoder } from '@emulsion/text-encoder';
+import { loadSdxlPromptEncoder, loadT5Encoder, loadTextEncoder } from '@emulsion/text-encoder';
 import { loadUnet, type UnetInputs } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll } from 'vitest';
@@ -25,6 +25,10 @@ interface ModelCase extends CaseJson {
   readonly family: string;
   readonly model: string;
   readonly tolerance: Tolerance & { readonly image_atol?: number; readonly latents_atol?: number };
+  /** Of an encoding of prompts. */
+  readonly prompt?: string;
+  readonly prompt_2?: string;
+  readonly negative_prompt?: string;
   /** Of a U-Net: what it is asked at, and the names of its inputs beside sample and timestep. */
   readonly timesteps?: readonly (number | readonly number[])[];
   readonly unet_call?: readonly string[];
@@ -48,6 +52,7 @@ afterAll(() => device.dispose());
 const kinds: Readonly<Record<string, (golden: Golden, models: Models) => Promise<Check | string>>> = {
   text_encoder: checkTextEncoder,
   t5_encoder: checkT5Encoder,
+  encode_prompt: checkEncodePrompt,
   unet: checkUnet,
   vae: checkVae,
   autoencoder_tiny: checkTinyVae,
@@ -118,6 +123,25 @@ async function checkTextEncoder(golden: Golden, models: Models): Promise<Check |
       if (!actual) throw new Error(`golden: the text encoder gives no "${name}".`);
       assertClose(name, actual, await golden.tensor(name), tolerance);
     }
+  };
+}
+
+async function checkEncodePrompt(golden: Golden, models: Models): Promise<Check | string> {
+  const { prompt, prompt_2, negative_prompt, family } = golden.json;
+  if (family !== 'sdxl') return `there is no encoder of prompts for ${family}`;
+  const encoder = await loadOnce(await modelOf(golden, models), loadSdxlPromptEncoder);
+  if (typeof encoder === 'string') return encoder;
+  return async () => {
+    const { tolerance } = golden.json;
+    const encode = (first = '', second = first) => encoder.encode([first], { prompts2: [second] });
+    const [positive, negative] = [await encode(prompt, prompt_2), await encode(negative_prompt)];
+    const outputs: readonly [name: string, actual: Tensor][] = [
+      ['prompt_embeds', positive.promptEmbeds],
+      ['pooled', positive.pooledPromptEmbeds],
+      ['negative_prompt_embeds', negative.promptEmbeds],
+      ['negative_pooled', negative.pooledPromptEmbeds],
+    ];
+    for (const [name, actual] of outputs) assertClose(name, actual, await golden.tensor(name), tolerance);
   };
 }
 
