@@ -135,7 +135,8 @@ export async function paint(): Promise<void> {
       numImagesPerPrompt: wanted.numImages,
       truncatePrompt: true,
       signal: controller.signal,
-      onStep: async ({ step, totalSteps, preview }) => {
+      // A sampler that finds its steps on the way is shown as if it took as many as were asked for.
+      onStep: async ({ step, totalSteps = wanted.numInferenceSteps, preview }) => {
         const stepsDone = step + 1;
         const last = stepsDone === totalSteps;
         const due = previewEvery.value > 0 && !last && step % previewEvery.value === 0;

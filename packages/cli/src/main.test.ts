@@ -71,6 +71,7 @@ test('it paints with the embedded model, and the PNG remembers how', async () =>
       'CFG scale': '3',
       Seed: '7',
       Size: '64x64',
+      RNG: 'CPU',
       Model: 'Emulsion default',
       Version: 'Emulsion',
     },
@@ -111,6 +112,38 @@ test('it paints with a given model, sampler, size and number, and tells programs
   });
   const { image } = decodePng(await readFile(join(folder, 'cat-2.png')));
   expect([image.width, image.height]).toEqual([64, 96]);
+});
+
+test('each picture of several can have its own seed, and its PNG says how the noise was drawn', async () => {
+  const options = ['paint', 'a red apple', '--steps', '2', '--scheduler', 'euler_a'];
+  const noise = ['--rng', 'nv', '--seed-resize-from', '72x64', '--eta-noise-seed-delta', '31337'];
+  const several = ['--images', '2', '--output', 'own.png'];
+  expect((await run(...options, ...noise, ...several, '--seed', '4', '--seed-per-image')).code).toBe(0);
+  expect((await run(...options, ...noise, '--seed', '5', '--output', 'alone.png')).code).toBe(0);
+  const varied = ['--variation-seed', '8', '--variation-strength', '0.2', '--seed', '4,9'];
+  expect((await run(...options, ...varied, '--images', '2', '--output', 'varied.png')).code).toBe(0);
+  const read = async (name: string) => {
+    const { image, text } = decodePng(await readFile(join(folder, name)));
+    return { image, parameters: parseGenerationParameters(text.parameters!).parameters };
+  };
+  const [second, alone, variation] = [
+    await read('own-2.png'),
+    await read('alone.png'),
+    await read('varied-2.png'),
+  ];
+  expect(second).toEqual(alone);
+  expect(alone.parameters).toMatchObject({
+    Seed: '5',
+    'Seed resize from': '72x64',
+    ENSD: '31337',
+    RNG: 'NV',
+  });
+  expect(variation.parameters).toMatchObject({
+    Seed: '9',
+    'Variation seed': '9',
+    'Variation seed strength': '0.2',
+    RNG: 'CPU',
+  });
 });
 
 test('noise from a file gives the picture that its seed gives', async () => {
@@ -289,7 +322,7 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
 
 test('--verbose shows where an error arose, --json gives it to programs', async () => {
   const verbose = await run('paint', 'x', '--width', '65', '--verbose');
-  expect(verbose.stderr).toMatch(/at .*stable-diffusion\.ts/);
+  expect(verbose.stderr).toMatch(/at .*text-to-image\.ts/);
   const json = await run('paint', 'x', '--width', '65', '--json');
   expect(JSON.parse(json.stdout.trim().split('\n').at(-1)!)).toMatchObject({
     event: 'error',

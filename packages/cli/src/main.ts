@@ -1,9 +1,9 @@
 // The command line: reads it, runs the command, and turns whatever goes wrong into one sentence and an exit code.
 import { deviceKinds } from '@emulsion/runtime';
-import { EmulsionError } from '@emulsion/tensor';
+import { EmulsionError, type RngKind, rngKinds } from '@emulsion/tensor';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { InterruptedError } from './errors.ts';
-import { type PaintOptions, paint } from './paint.ts';
+import { type PaintOptions, paint, type Size } from './paint.ts';
 import { jsonReport, type Report, terminalReport } from './report.ts';
 
 /** How the command reports. */
@@ -40,6 +40,29 @@ const seed = (text: string): bigint => {
   }
 };
 
+const seeds = (text: string): bigint[] => text.split(',').map(seed);
+
+/** Generators by A1111's names for them. */
+const rngAliases: Readonly<Record<string, RngKind>> = {
+  cpu: 'torch-cpu',
+  gpu: 'torch-cuda',
+  nv: 'torch-cuda',
+};
+
+const rng = (text: string): RngKind => {
+  const name = text.toLowerCase();
+  const kind = rngAliases[name] ?? rngKinds.find((known) => known === name);
+  if (kind) return kind;
+  throw new InvalidArgumentError(`Give one of ${[...rngKinds, ...Object.keys(rngAliases)].join(', ')}.`);
+};
+
+const size = (text: string): Size => {
+  const [, width, height] = /^(\d+)x(\d+)$/i.exec(text) ?? [];
+  if (width === undefined || height === undefined)
+    throw new InvalidArgumentError('Give a size such as 512x768.');
+  return { width: Number(width), height: Number(height) };
+};
+
 /** The program; `run` is called with the command that was asked for. */
 function program(
   run: (
@@ -70,7 +93,25 @@ function program(
       number,
     )
     .option('--guidance-rescale <x>', 'against overexposure, 0 to 1', number)
-    .option('--seed <n>', 'seed of the noise; random unless given', seed)
+    .option(
+      '--seed <n>',
+      'seed of the noise; random unless given. Several with commas between them: one for each picture',
+      seeds,
+    )
+    .option('--seed-per-image', 'give the pictures the seeds n, n+1, …, each what that seed gives alone')
+    .option(
+      '--rng <name>',
+      'whose random numbers: torch-cpu (the default, cpu), torch-cuda (gpu, nv), numpy, …',
+      rng,
+    )
+    .option('--variation-seed <n>', 'seed of a second noise that is mixed in; random unless given', seed)
+    .option('--variation-strength <x>', 'how much of the second noise, 0 to 1 (default: 0)', number)
+    .option(
+      '--seed-resize-from <WxH>',
+      'keep the middle of the noise that the seed gives for this size',
+      size,
+    )
+    .option('--eta-noise-seed-delta <n>', "added to the seed for a stochastic sampler's noise", integer)
     .option(
       '--scheduler <name>',
       'sampler, for instance euler, euler_a, ddim, dpm++2m, "DPM++ 2M Karras"; the model\'s own unless given',

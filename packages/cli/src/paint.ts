@@ -6,6 +6,7 @@ import { modelDefaults, modelUrl } from '@emulsion/default-model';
 import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from '@emulsion/image';
 import { loadPipeline, type PaintResult } from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
+import type { RngKind } from '@emulsion/tensor';
 import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
 import { assertWritable, fileNameOf, numberedPath, writeWhole } from './output-files.ts';
@@ -20,7 +21,13 @@ export interface PaintOptions {
   readonly steps?: number;
   readonly guidanceScale?: number;
   readonly guidanceRescale?: number;
-  readonly seed?: bigint;
+  readonly seed?: readonly bigint[];
+  readonly seedPerImage?: boolean;
+  readonly rng?: RngKind;
+  readonly variationSeed?: bigint;
+  readonly variationStrength?: number;
+  readonly seedResizeFrom?: Size;
+  readonly etaNoiseSeedDelta?: number;
   readonly scheduler?: string;
   readonly width?: number;
   readonly height?: number;
@@ -35,6 +42,12 @@ export interface PaintOptions {
   readonly strength?: number;
   readonly latents?: string;
   readonly saveLatents?: string;
+}
+
+/** A picture's size in pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
 }
 
 /** Settings for a model that brings none of its own. */
@@ -83,7 +96,14 @@ export async function paint(
       numInferenceSteps: settings.steps,
       guidanceScale: settings.guidanceScale,
       guidanceRescale: options.guidanceRescale,
-      seed: options.seed,
+      // One seed is for all pictures, several are one for each.
+      seed: options.seed?.length === 1 ? options.seed[0] : options.seed,
+      seedPerImage: options.seedPerImage,
+      rng: options.rng,
+      variationSeed: options.variationSeed,
+      variationStrength: options.variationStrength,
+      seedResizeFrom: options.seedResizeFrom,
+      etaNoiseSeedDelta: options.etaNoiseSeedDelta,
       ...(image
         ? { image, strength: options.strength }
         : { width: options.width, height: options.height, latents }),
@@ -102,7 +122,7 @@ export async function paint(
       event: 'done',
       files,
       ...(options.saveLatents && { latents: resolve(options.saveLatents) }),
-      seed: `${result.seed}`,
+      seed: result.seeds.join(', '),
       seconds: (performance.now() - start) / 1000,
     });
   } finally {
@@ -126,12 +146,31 @@ async function readImage(path: string, options: PaintOptions): Promise<RgbImage>
   return decodePng(bytes).image;
 }
 
+/** How the noise was drawn, by A1111's names; only what it would not take for granted. */
+function seedParameters(
+  { rng = 'torch-cpu', variationStrength, seedResizeFrom: from, etaNoiseSeedDelta }: PaintOptions,
+  variationSeed: number | bigint | undefined,
+): Record<string, string> {
+  return {
+    ...(variationSeed !== undefined && {
+      'Variation seed': `${variationSeed}`,
+      'Variation seed strength': `${variationStrength}`,
+    }),
+    ...(from && { 'Seed resize from': `${from.width}x${from.height}` }),
+    ...(etaNoiseSeedDelta && { ENSD: `${etaNoiseSeedDelta}` }),
+    RNG: rngNames[rng] ?? rng,
+  };
+}
+
+/** A1111's names of the generators that it has. */
+const rngNames: Partial<Record<RngKind, string>> = { 'torch-cpu': 'CPU', 'torch-cuda': 'NV' };
+
 async function writePictures(
   output: string,
   prompt: string,
   options: PaintOptions,
   { steps, guidanceScale, ownScheduler }: { steps: number; guidanceScale: number; ownScheduler: string },
-  { images, seed }: PaintResult,
+  { images, seeds, variationSeeds }: PaintResult,
 ): Promise<string[]> {
   const files: string[] = [];
   for (const [index, image] of images.entries()) {
@@ -142,9 +181,10 @@ async function writePictures(
         Steps: `${steps}`,
         Sampler: options.scheduler ?? ownScheduler,
         'CFG scale': `${guidanceScale}`,
-        Seed: `${seed}`,
+        Seed: `${seeds[index] ?? seeds[0]}`,
         Size: `${image.width}x${image.height}`,
-        ...(images.length > 1 && { 'Batch size': `${images.length}`, 'Batch pos': `${index}` }),
+        ...(images.length > seeds.length && { 'Batch size': `${images.length}`, 'Batch pos': `${index}` }),
+        ...seedParameters(options, variationSeeds?.[index] ?? variationSeeds?.[0]),
         ...(options.clipSkip !== undefined && { 'Clip skip': `${options.clipSkip + 1}` }),
         ...(options.strength !== undefined && { 'Denoising strength': `${options.strength}` }),
         ...(options.eta !== undefined && { Eta: `${options.eta}` }),

@@ -49,11 +49,19 @@ test('on a terminal a download is a bar, which goes when something else comes', 
   report.send({ event: 'load', component: 'unet', loaded: 2, total: 3 });
   report.send(download('unet/w.safetensors', 700e3, 3.44e9));
   report.send(download('unet/w.safetensors', 1.72e9, 3.44e9));
-  report.send({ event: 'step', step: 0, totalSteps: 4, timestep: 999, sigma: 1 });
+  report.send({ event: 'step', step: 0, totalSteps: 4, progress: 0.25, timestep: 999, sigma: 1 });
   report.close();
   const text = written.join('');
   expect(text).toContain('\rLoading unet … ');
   expect(text).toContain('Downloading unet/w.safetensors ░');
   expect(text).toContain('700 kB of 3.4 GB');
   expect(text).toMatch(/Painting █+░+ 1\/4 steps/);
+});
+
+test('of a sampler that finds its steps on the way the bar shows how far it is', () => {
+  const written = capture(true);
+  const report = terminalReport();
+  report.send({ event: 'step', step: 6, totalSteps: undefined, progress: 0.5, timestep: 400, sigma: 1 });
+  report.close();
+  expect(written.join('')).toMatch(/Painting █{15}░{15} 7 steps/);
 });

@@ -12,7 +12,8 @@ export type ReportEvent =
   | {
       readonly event: 'step';
       readonly step: number;
-      readonly totalSteps: number;
+      readonly totalSteps: number | undefined;
+      readonly progress: number;
       readonly timestep: number;
       readonly sigma: number;
     }
@@ -87,14 +88,21 @@ export function terminalReport(): Report {
           }
           break;
         }
-        case 'step':
-          advance(
-            'steps',
-            'Painting {bar} {value}/{total} steps, {eta_formatted} left',
-            event.totalSteps,
-            event.step + 1,
-          );
+        case 'step': {
+          const { step, totalSteps, progress } = event;
+          if (totalSteps !== undefined)
+            advance(
+              'steps',
+              'Painting {bar} {value}/{total} steps, {eta_formatted} left',
+              totalSteps,
+              step + 1,
+            );
+          else
+            advance('steps', 'Painting {bar} {steps} steps, {eta_formatted} left', 1, progress, {
+              steps: step + 1,
+            });
           break;
+        }
         case 'note':
           close();
           process.stderr.write(`Note: ${event.message}\n`);

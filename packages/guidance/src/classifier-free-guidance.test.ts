@@ -1,6 +1,6 @@
 import { cpuOps, InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
 import { expect, test } from 'vitest';
-import { classifierFreeGuidance } from './classifier-free-guidance.ts';
+import { classifierFreeGuidance, guidanceWithNegative } from './classifier-free-guidance.ts';
 import type { Denoiser } from './denoiser.ts';
 
 const latents = (...values: number[]) => tensor(values, [1, values.length]);
@@ -72,6 +72,20 @@ test('guidance wraps guidance', async () => {
   };
   const [output] = await outer([evaluation(condition)]);
   expect([...output!.data]).toEqual([6, 14]);
+});
+
+test('the negative output comes along where it is wanted, whatever the scale', async () => {
+  for (const [guidanceScale, first] of [
+    [7.5, 7.5],
+    [1, 1],
+  ] as const) {
+    const { asked, denoiser } = echo();
+    const guided = guidanceWithNegative(denoiser, { guidanceScale, ops: cpuOps });
+    const [answer] = await guided([evaluation({ positive, negative })]);
+    expect(answer!.modelOutput.data[0]).toBe(first);
+    expect(answer!.negativeOutput).toEqual(negative);
+    expect(asked).toEqual([[negative, positive]]);
+  }
 });
 
 test('numbers that make no sense are refused', () => {

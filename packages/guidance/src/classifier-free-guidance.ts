@@ -1,11 +1,18 @@
 // Classifier-free guidance (Ho and Salimans 2022), with the rescaling of Lin et al. 2023 (arXiv 2305.08891, section 3.4).
-import { InvalidArgumentError, type TensorOps } from '@emulsion/tensor';
+import { InvalidArgumentError, type Tensor, type TensorOps } from '@emulsion/tensor';
+import { assertScale } from './assert-scale.ts';
 import type { Denoiser } from './denoiser.ts';
 
 /** What the picture is to show, and what it is to be led away from. */
 export interface Guided<Condition> {
   readonly positive: Condition;
   readonly negative: Condition;
+}
+
+/** The guided output, and that of the negative condition alone, which CFG++ samplers are sent besides. */
+export interface OutputWithNegative {
+  readonly modelOutput: Tensor;
+  readonly negativeOutput: Tensor;
 }
 
 export interface ClassifierFreeGuidanceOptions {
@@ -22,35 +29,47 @@ export interface ClassifierFreeGuidanceOptions {
  */
 export function classifierFreeGuidance<Condition>(
   denoiser: Denoiser<Condition>,
-  { guidanceScale, guidanceRescale = 0, ops }: ClassifierFreeGuidanceOptions,
+  options: ClassifierFreeGuidanceOptions,
 ): Denoiser<Guided<Condition>> {
-  if (!Number.isFinite(guidanceScale)) {
-    throw new InvalidArgumentError(
-      `guidanceScale is ${guidanceScale}. Give a finite number; 1 is no guidance, 7.5 a usual one.`,
-    );
-  }
+  const guided = guidanceWithNegative(denoiser, options);
+  return async (evaluations) => {
+    if (options.guidanceScale === 1) {
+      return denoiser(
+        evaluations.map((evaluation) => ({ ...evaluation, condition: evaluation.condition.positive })),
+      );
+    }
+    return (await guided(evaluations)).map(({ modelOutput }) => modelOutput);
+  };
+}
+
+/**
+ * As `classifierFreeGuidance`, for samplers that step along the negative output (CFG++, Chung et al. 2024): the
+ * negative condition is evaluated with every scale, and its output given too.
+ * @throws {InvalidArgumentError} as `classifierFreeGuidance`
+ */
+export function guidanceWithNegative<Condition>(
+  denoiser: Denoiser<Condition>,
+  { guidanceScale, guidanceRescale = 0, ops }: ClassifierFreeGuidanceOptions,
+): Denoiser<Guided<Condition>, OutputWithNegative> {
+  assertScale('guidanceScale', guidanceScale, 7.5);
   if (!(guidanceRescale >= 0 && guidanceRescale <= 1)) {
     throw new InvalidArgumentError(
       `guidanceRescale is ${guidanceRescale}. Give a number from 0 to 1; 0 is off.`,
     );
   }
+  const rescale = (guided: Tensor, positive: Tensor) => {
+    if (guidanceRescale === 0) return guided;
+    const matched = ops.matchStandardDeviation(guided, positive);
+    return ops.combine([guidanceRescale, matched], [1 - guidanceRescale, guided]);
+  };
   return async (evaluations) => {
-    const positives = evaluations.map((evaluation) => ({
-      ...evaluation,
-      condition: evaluation.condition.positive,
-    }));
-    if (guidanceScale === 1) return denoiser(positives);
-    const negatives = evaluations.map((evaluation) => ({
-      ...evaluation,
-      condition: evaluation.condition.negative,
-    }));
-    const outputs = await denoiser([...negatives, ...positives]);
-    return positives.map((_, i) => {
-      const [negative, positive] = [outputs[i]!, outputs[positives.length + i]!];
-      const guided = ops.combine([guidanceScale, positive], [1 - guidanceScale, negative]);
-      if (guidanceRescale === 0) return guided;
-      const matched = ops.matchStandardDeviation(guided, positive);
-      return ops.combine([guidanceRescale, matched], [1 - guidanceRescale, guided]);
+    const of = (which: keyof Guided<Condition>) =>
+      evaluations.map((evaluation) => ({ ...evaluation, condition: evaluation.condition[which] }));
+    const outputs = await denoiser([...of('negative'), ...of('positive')]);
+    return evaluations.map((_, i) => {
+      const [negativeOutput, positive] = [outputs[i]!, outputs[evaluations.length + i]!];
+      const guided = ops.combine([guidanceScale, positive], [1 - guidanceScale, negativeOutput]);
+      return { modelOutput: rescale(guided, positive), negativeOutput };
     });
   };
 }

@@ -16,7 +16,9 @@ export interface Evaluation<Condition> {
 }
 
 /**
- * Evaluates the network: one model output for each evaluation, in their order, of its sample's dims. Evaluations that
- * are asked for together may be run as one batch.
+ * Evaluates the network: one answer for each evaluation, in their order, a model output of its sample's dims unless
+ * the type says otherwise. Evaluations that are asked for together may be run as one batch.
  */
-export type Denoiser<Condition> = (evaluations: readonly Evaluation<Condition>[]) => Promise<Tensor[]>;
+export type Denoiser<Condition, Answer = Tensor> = (
+  evaluations: readonly Evaluation<Condition>[],
+) => Promise<Answer[]>;

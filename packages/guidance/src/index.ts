@@ -2,5 +2,12 @@ export {
   type ClassifierFreeGuidanceOptions,
   classifierFreeGuidance,
   type Guided,
+  guidanceWithNegative,
+  type OutputWithNegative,
 } from './classifier-free-guidance.ts';
 export type { Denoiser, Evaluation } from './denoiser.ts';
+export {
+  type Instructed,
+  type InstructPix2PixGuidanceOptions,
+  instructPix2PixGuidance,
+} from './instruct-pix2pix-guidance.ts';

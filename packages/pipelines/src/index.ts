@@ -1,14 +1,9 @@
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
+export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
+export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';
 export { type AnsweredQuestion, type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
-export {
-  type ImageToImageOptions,
-  imageToImage,
-  type PaintOptions,
-  type PaintResult,
-  type PaintStepEvent,
-  type StableDiffusionParts,
-  type TextToImageOptions,
-  textToImage,
-} from './stable-diffusion.ts';
-export { unetDenoiser } from './unet-denoiser.ts';
+export { createSeededNoise, type Seed, type SeededNoise, type SeedOptions } from './seeded-noise.ts';
+export type { StableDiffusionParts } from './stable-diffusion-parts.ts';
+export { type TextToImageOptions, textToImage } from './text-to-image.ts';
+export { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';

@@ -13,7 +13,7 @@ import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadPipeline, type Pipeline } from './load-pipeline.ts';
-import type { TextToImageOptions } from './stable-diffusion.ts';
+import type { TextToImageOptions } from './text-to-image.ts';
 
 const path = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
 let device: Device;
@@ -109,7 +109,7 @@ test('several prompts with several pictures each come in order', async () => {
 });
 
 test('each step is reported with the latents after it, the last ones are the result', async () => {
-  const events: [number, number, Tensor][] = [];
+  const events: [number, number | undefined, Tensor][] = [];
   const { latents } = await pipeline({
     ...small,
     onStep: ({ step, totalSteps, latents }) => {
@@ -159,6 +159,8 @@ test.each<[Partial<TextToImageOptions>, string]>([
   [{ negativePrompt: ['a', 'b'] }, 'negativePrompt: 2 came for 1 prompts. Give one for all or one for each.'],
   [{ numImagesPerPrompt: 0 }, 'numImagesPerPrompt is 0. Give an integer of at least 1.'],
   [{ numInferenceSteps: 0 }, 'numInferenceSteps'],
+  [{ seed: [1, 2] }, 'seed: 2 came for 1 pictures. Give one for all or one for each.'],
+  [{ variationStrength: 1.5 }, 'variationStrength is 1.5. Give a number from 0 to 1; 0 is off.'],
   [{ guidanceScale: Number.POSITIVE_INFINITY }, 'guidanceScale is Infinity.'],
   [
     { latents: createRng({ kind: 'torch-cpu', seed: 0 }).normal([1, 4, 8, 9]) },
@@ -172,15 +174,19 @@ test.each<[Partial<TextToImageOptions>, string]>([
 
 test('a picture from a picture takes the share of the steps that strength says', async () => {
   const { images } = await pipeline(small);
-  const steps: number[] = [];
+  const steps: (readonly [number, number | undefined])[] = [];
   const image = images[0]!;
   const options = { prompt: 'a dog', image, numInferenceSteps: 10, seed: 0, scheduler: 'ddim' };
   const { pixels } = await pipeline({
     ...options,
     strength: 0.3,
-    onStep: ({ totalSteps }) => void steps.push(totalSteps),
+    onStep: ({ step, totalSteps }) => void steps.push([step, totalSteps]),
   });
-  expect(steps).toEqual([3, 3, 3]);
+  expect(steps).toEqual([
+    [0, 3],
+    [1, 3],
+    [2, 3],
+  ]);
   expect(pixels.dims).toEqual([1, 3, 64, 64]);
   await expect(pipeline({ ...options, strength: 0 })).rejects.toThrow(
     'strength is 0. Give a number above 0 and at most 1; 1 keeps nothing of the picture.',
@@ -191,6 +197,97 @@ test('a picture from a picture takes the share of the steps that strength says',
   const odd = { ...image, height: 63, data: image.data.slice(0, 63 * 64 * 3) };
   await expect(pipeline({ ...options, image: odd })).rejects.toThrow(
     'height and width multiples of 8. Resize or crop it.',
+  );
+});
+
+test.each([
+  ['a list', { seed: [0, 5] }],
+  ['seeds that count up', { seed: 4, seedPerImage: true }],
+])(
+  'with %s a picture of several is the one that its seed gives alone, noise of the steps included',
+  async (_, seeds) => {
+    const both = await pipeline({ ...small, ...seeds, numImagesPerPrompt: 2 });
+    const alone = await pipeline({ ...small, seed: 5 });
+    expect(both.seeds).toEqual(Array.isArray(seeds.seed) ? seeds.seed : [4, 5]);
+    expect(both.seed).toBe(both.seeds[0]);
+    expect(worst(alone.pixels, device.ops.slice(both.pixels, 1, 2))).toBeLessThan(1e-4);
+    const { images } = await pipeline(small);
+    const from = {
+      prompt: 'a dog',
+      image: images[0]!,
+      strength: 0.5,
+      scheduler: 'euler_a',
+      numInferenceSteps: 4,
+    };
+    const [two, one] = [
+      await pipeline({ ...from, ...seeds, numImagesPerPrompt: 2 }),
+      await pipeline({ ...from, seed: 5 }),
+    ];
+    expect(worst(one.pixels, device.ops.slice(two.pixels, 1, 2))).toBeLessThan(1e-4);
+  },
+);
+
+test('variations, other generators and the seed of the later noise change the picture as their names say', async () => {
+  const plain = await pipeline(small);
+  const varied = (variationStrength: number) => pipeline({ ...small, variationSeed: 9, variationStrength });
+  expect((await varied(0)).latents).toEqual(plain.latents);
+  const [little, much] = [await varied(0.05), await varied(0.8)];
+  expect(little.variationSeeds).toEqual([9]);
+  const distance = ({ latents }: { latents: Tensor }) => worst(latents, plain.latents);
+  expect(distance(little)).toBeGreaterThan(0);
+  expect(distance(little)).toBeLessThan(distance(much));
+  expect(distance(await pipeline({ ...small, rng: 'torch-cuda' }))).toBeGreaterThan(0.1);
+  // The noise to start from is the same, that of the steps is not.
+  const after = async (etaNoiseSeedDelta: number, scheduler: string) =>
+    (await pipeline({ ...small, scheduler, etaNoiseSeedDelta })).latents;
+  expect(await after(31337, 'euler')).toEqual(await after(0, 'euler'));
+  expect(worst(await after(31337, 'euler_a'), plain.latents)).toBeGreaterThan(0.01);
+});
+
+test.each(['euler_cfg_pp', 'dpmpp_2m_cfg_pp', 'DDIM CFG++'])(
+  '%s is sent the negative output too, and steps along it',
+  async (scheduler) => {
+    const options = { ...small, scheduler, guidanceScale: 1.5, negativePrompt: 'a dog' };
+    const { latents } = await pipeline(options);
+    expect(latents.data.every(Number.isFinite)).toBe(true);
+    // With a scale of 1 x̂₀ is the positive one, the noise still the negative one's.
+    const [one, other] = [
+      await pipeline({ ...options, guidanceScale: 1 }),
+      await pipeline({ ...options, guidanceScale: 1, negativePrompt: 'a fox' }),
+    ];
+    expect(worst(one.latents, other.latents)).toBeGreaterThan(1e-4);
+    const same = { ...options, prompt: 'a dog' };
+    const plain = await pipeline({ ...same, scheduler: scheduler.startsWith('dpm') ? 'dpm++2m' : 'euler' });
+    // Where the prompts are one and the same there is nothing to tell them apart.
+    expect((await pipeline({ ...same, guidanceScale: 1 })).latents).toEqual(
+      (await pipeline({ ...same, guidanceScale: 3 })).latents,
+    );
+    if (scheduler !== 'dpmpp_2m_cfg_pp')
+      expect(worst((await pipeline(same)).latents, plain.latents)).toBeLessThan(1e-3);
+  },
+);
+
+test('a sampler that finds its steps on the way says how far it is, not how many steps there are', async () => {
+  const progress: number[] = [];
+  const totals = new Set<number | undefined>();
+  const steps: number[] = [];
+  await pipeline({
+    ...small,
+    scheduler: 'dpm_adaptive',
+    onStep: (event) => {
+      progress.push(event.progress);
+      totals.add(event.totalSteps);
+      steps.push(event.step);
+    },
+  });
+  expect([...totals]).toEqual([undefined]);
+  expect(steps).toEqual(steps.map((_, i) => i));
+  expect(steps.length).toBeGreaterThan(3);
+  expect(progress).toEqual(progress.toSorted((a, b) => a - b));
+  expect(progress.at(-1)).toBe(1);
+  expect(progress[0]).toBeLessThan(0.5);
+  await expect(pipeline({ ...small, scheduler: 'dpm_adaptive', guidanceScale: 1e39 })).rejects.toThrow(
+    'unet: in step 1 it gave',
   );
 });
 

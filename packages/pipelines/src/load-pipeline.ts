@@ -8,15 +8,11 @@ import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { UnsupportedModelError } from './errors.ts';
+import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 import { openSource } from './open-source.ts';
-import {
-  type ImageToImageOptions,
-  imageToImage,
-  type PaintResult,
-  type StableDiffusionParts,
-  type TextToImageOptions,
-  textToImage,
-} from './stable-diffusion.ts';
+import type { PaintResult } from './paint-options.ts';
+import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
+import { type TextToImageOptions, textToImage } from './text-to-image.ts';
 
 /** A part of the model is being loaded, or all are; or a file of it is being downloaded. */
 export interface LoadEvent {

@@ -1,7 +1,7 @@
 // The loop that owns the network: answers a sampler's questions, with progress and cancellation.
 import type { Denoiser } from '@emulsion/guidance';
 import type { Cancellable } from '@emulsion/runtime';
-import type { Question } from '@emulsion/schedulers';
+import type { ModelAnswer, NetworkSampler, Plan, Question } from '@emulsion/schedulers';
 import type { Tensor } from '@emulsion/tensor';
 import { assertFinite } from './assert-finite.ts';
 
@@ -9,8 +9,10 @@ import { assertFinite } from './assert-finite.ts';
 export interface StepEvent {
   /** Which evaluation this was, from 0. */
   readonly step: number;
-  /** How many there are. */
-  readonly totalSteps: number;
+  /** How many there are; `undefined` of a sampler that finds its steps on the way. */
+  readonly totalSteps: number | undefined;
+  /** How far the sampler is, above 0 and at most 1: by evaluations, or by log σ where their number is not known. */
+  readonly progress: number;
   readonly timestep: number;
   /** Noise level before the step. */
   readonly sigma: number;
@@ -25,9 +27,12 @@ export interface AnsweredQuestion {
 }
 
 export interface RunSamplerOptions<Condition> extends Cancellable {
-  readonly denoiser: Denoiser<Condition>;
+  /** Answers with the network's output, and with that of the negative condition for samplers that want it (CFG++). */
+  readonly denoiser: Denoiser<Condition, ModelAnswer>;
   readonly condition: Condition;
-  readonly totalSteps: number;
+  /** The plan that is sampled along, and the entry of its timesteps that is begun with. */
+  readonly plan: Plan;
+  readonly beginIndex?: number | undefined;
   /** Called after each evaluation, and waited for. */
   readonly onStep?: ((event: StepEvent, answered: AnsweredQuestion) => void | Promise<void>) | undefined;
 }
@@ -38,23 +43,35 @@ export interface RunSamplerOptions<Condition> extends Cancellable {
  * @throws the signal's reason if it is aborted, {NonFiniteError} if the network's output is no number
  */
 export async function runSampler<Condition>(
-  sampler: Generator<Question, Tensor, Tensor>,
-  { denoiser, condition, totalSteps, onStep, signal }: RunSamplerOptions<Condition>,
+  sampler: NetworkSampler,
+  { denoiser, condition, plan, beginIndex = 0, onStep, signal }: RunSamplerOptions<Condition>,
 ): Promise<Tensor> {
+  const totalSteps = plan.adaptive ? undefined : plan.timesteps.length - beginIndex;
+  let progress = 0;
   let next = sampler.next();
-  while (!next.done) {
+  for (let step = 0; !next.done; step++) {
     signal?.throwIfAborted();
     const question = next.value;
-    const { step, timestep, sigma, sample } = question;
-    const [output] = await denoiser([{ step, timestep, sigma, sample, condition }]);
+    const { timestep, sigma, sample } = question;
+    const [answer] = await denoiser([{ step: question.step, timestep, sigma, sample, condition }]);
+    const modelOutput = 'modelOutput' in answer! ? answer.modelOutput : answer!;
     assertFinite(
-      output!,
-      `unet: in step ${step + 1} of ${totalSteps} it gave`,
+      modelOutput,
+      `unet: in step ${step + 1}${totalSteps === undefined ? '' : ` of ${totalSteps}`} it gave`,
       'The weights may be damaged, or the guidance scale too high for this model.',
     );
-    next = sampler.next(output!);
+    next = sampler.next(answer!);
+    // A step that is done again goes back.
+    progress = Math.max(progress, next.done ? 1 : progressOf(plan, totalSteps, step, next.value.sigma));
     const latents = next.done ? next.value : next.value.state;
-    await onStep?.({ step, totalSteps, timestep, sigma, latents }, { question, modelOutput: output! });
+    await onStep?.({ step, totalSteps, progress, timestep, sigma, latents }, { question, modelOutput });
   }
   return next.value;
+}
+
+/** The share of the way that is behind a sampler which is about to evaluate at `sigma`. */
+function progressOf({ sigmas }: Plan, totalSteps: number | undefined, step: number, sigma: number): number {
+  if (totalSteps !== undefined) return (step + 1) / totalSteps;
+  const [first, last] = [sigmas[0]!, sigmas.findLast((level) => level > 0)!];
+  return Math.log(first / sigma) / Math.log(first / last);
 }

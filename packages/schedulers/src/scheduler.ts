@@ -41,6 +41,8 @@ export interface Plan {
   readonly numInferenceSteps: number;
   /** Whether `timesteps` were given, and not spaced by the scheduler. */
   readonly custom: boolean;
+  /** Whether the sampler finds its steps on the way: `timesteps` then says nothing of their number. */
+  readonly adaptive?: boolean;
 }
 
 /** What a scheduler wants evaluated. */

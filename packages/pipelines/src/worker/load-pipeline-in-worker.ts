@@ -2,14 +2,11 @@
 import type { RgbImage } from '@emulsion/image';
 import { DeviceLostError } from '@emulsion/runtime';
 import { InvalidArgumentError } from '@emulsion/tensor';
+import type { ImageToImageOptions } from '../image-to-image.ts';
 import type { LoadEvent, LoadPipelineOptions } from '../load-pipeline.ts';
+import type { PaintResult, PaintStepEvent } from '../paint-options.ts';
 import type { StepEvent } from '../run-sampler.ts';
-import type {
-  ImageToImageOptions,
-  PaintResult,
-  PaintStepEvent,
-  TextToImageOptions,
-} from '../stable-diffusion.ts';
+import type { TextToImageOptions } from '../text-to-image.ts';
 import type { Endpoint } from './endpoint.ts';
 import {
   type ClientMessage,

@@ -1,8 +1,8 @@
 // The messages between a pipeline in a worker and its client. Each pipeline has a port of its own.
 import type { RgbImage } from '@emulsion/image';
 import type { LoadEvent, Pipeline } from '../load-pipeline.ts';
+import type { PaintResult } from '../paint-options.ts';
 import type { StepEvent } from '../run-sampler.ts';
-import type { PaintResult } from '../stable-diffusion.ts';
 import type { WireError } from './wire-error.ts';
 
 /** What of a pipeline is data. */

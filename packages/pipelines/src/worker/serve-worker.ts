@@ -1,7 +1,8 @@
 // The worker's side: loads pipelines where a client asks for them, and runs them.
 import type { Folder } from '@emulsion/checkpoints';
 import { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from '../load-pipeline.ts';
-import type { PaintStepEvent, TextToImageOptions } from '../stable-diffusion.ts';
+import type { PaintStepEvent } from '../paint-options.ts';
+import type { TextToImageOptions } from '../text-to-image.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ClientMessage, OpenMessage, Outcome, PipelineDescription, WorkerMessage } from './protocol.ts';
 import { transferables } from './transferables.ts';

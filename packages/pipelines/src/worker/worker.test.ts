@@ -8,7 +8,8 @@ import { InvalidArgumentError } from '@emulsion/tensor';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { NonFiniteError, UnsupportedModelError } from '../errors.ts';
 import { type LoadEvent, loadPipeline, type Pipeline } from '../load-pipeline.ts';
-import type { PaintStepEvent, TextToImageOptions } from '../stable-diffusion.ts';
+import type { PaintStepEvent } from '../paint-options.ts';
+import type { TextToImageOptions } from '../text-to-image.ts';
 import { loadPipelineInWorker, serveWorker, type WorkerPipeline } from './index.ts';
 
 const path = fileURLToPath(new URL('../../../../fixtures/golden/open/models/sd1', import.meta.url));

@@ -196,7 +196,7 @@ export const kDiffusion: SchedulerClass = (config) => {
       const path = [...sigmas, options.sigmas?.at(-1) ?? 0].map(Math.fround);
       const plan = sigmaSpacePlan(space, options, timesteps, path);
       // The number of evaluations of these is not, or not exactly, that of the steps.
-      if (freeSamplers.includes(name)) return { ...plan, path };
+      if (freeSamplers.includes(name)) return { ...plan, path, adaptive: name === 'dpm_adaptive' };
       const questions = questionsOf(entry, { sigmas: path, timesteps, timestepOf });
       return {
         ...plan,

@@ -1,0 +1,45 @@
+// Guidance by a picture and a text at once (Brooks et al. 2022, InstructPix2Pix, eq. 3).
+import type { TensorOps } from '@emulsion/tensor';
+import { assertScale } from './assert-scale.ts';
+import type { Denoiser } from './denoiser.ts';
+
+/** The instruction with the picture, the picture alone, and neither. */
+export interface Instructed<Condition> {
+  readonly both: Condition;
+  readonly image: Condition;
+  readonly neither: Condition;
+}
+
+export interface InstructPix2PixGuidanceOptions {
+  /** Scale s_T of `neither + s_I · (image − neither) + s_T · (both − image)`: how closely the text is followed. */
+  readonly guidanceScale: number;
+  /** Scale s_I: how much is kept of the picture. */
+  readonly imageGuidanceScale: number;
+  readonly ops: TensorOps;
+}
+
+/**
+ * Wraps a denoiser so that it leads towards an instruction and towards the picture that it is about, each by its own
+ * scale.
+ * @throws {InvalidArgumentError} if a scale is not finite
+ */
+export function instructPix2PixGuidance<Condition>(
+  denoiser: Denoiser<Condition>,
+  { guidanceScale, imageGuidanceScale, ops }: InstructPix2PixGuidanceOptions,
+): Denoiser<Instructed<Condition>> {
+  assertScale('guidanceScale', guidanceScale, 7.5);
+  assertScale('imageGuidanceScale', imageGuidanceScale, 1.5);
+  return async (evaluations) => {
+    const of = (which: keyof Instructed<Condition>) =>
+      evaluations.map((evaluation) => ({ ...evaluation, condition: evaluation.condition[which] }));
+    const outputs = await denoiser([...of('both'), ...of('image'), ...of('neither')]);
+    const count = evaluations.length;
+    return evaluations.map((_, i) =>
+      ops.combine(
+        [guidanceScale, outputs[i]!],
+        [imageGuidanceScale - guidanceScale, outputs[count + i]!],
+        [1 - imageGuidanceScale, outputs[2 * count + i]!],
+      ),
+    );
+  };
+}

@@ -1,0 +1,56 @@
+// What a request for pictures says, whatever the task, and what comes of it.
+import type { RgbImage } from '@emulsion/image';
+import type { Cancellable } from '@emulsion/runtime';
+import type { Tensor } from '@emulsion/tensor';
+import type { StepEvent } from './run-sampler.ts';
+import type { Seed, SeedOptions } from './seeded-noise.ts';
+
+/** A step of a painting. */
+export interface PaintStepEvent extends StepEvent {
+  /**
+   * The pictures as the network expects them now: its estimate x̂₀ of the latents, decoded. It costs a run of the
+   * autoencoder each; ask while `onStep` is waited for.
+   */
+  preview(): Promise<RgbImage[]>;
+}
+
+/** What every request for pictures may say. The names and their meaning are those of diffusers. */
+export interface PaintOptions extends Cancellable, SeedOptions {
+  /** What the picture shows; a list gives a picture for each. */
+  readonly prompt: string | readonly string[];
+  /** What it is led away from; one for all prompts or one for each. Needs a `guidanceScale` other than 1. */
+  readonly negativePrompt?: string | readonly string[] | undefined;
+  /** Denoising steps, at least 1; 50 unless said otherwise. */
+  readonly numInferenceSteps?: number | undefined;
+  /** Timesteps or noise levels to visit instead, descending, where the scheduler takes them. */
+  readonly timesteps?: readonly number[] | undefined;
+  readonly sigmas?: readonly number[] | undefined;
+  /** How closely the prompt is followed; 1 is off, 7.5 unless said otherwise. */
+  readonly guidanceScale?: number | undefined;
+  /** Against overexposure at high scales, 0 to 1; 0 unless said otherwise. */
+  readonly guidanceRescale?: number | undefined;
+  readonly numImagesPerPrompt?: number | undefined;
+  /** A sampler's name (see the table in @emulsion/schedulers), or the JSON of a scheduler_config.json. */
+  readonly scheduler?: string | Readonly<Record<string, unknown>> | undefined;
+  /** Amount of noise that a stochastic sampler adds in a step; its meaning is the sampler's. */
+  readonly eta?: number | undefined;
+  /** How many of the text encoder's last layers are left out for the prompt, not for the negative one; 0 unless said otherwise. */
+  readonly clipSkip?: number | undefined;
+  /** Cut a prompt that is longer than the text encoder reads, instead of refusing it. */
+  readonly truncatePrompt?: boolean | undefined;
+  readonly onStep?: ((event: PaintStepEvent) => void | Promise<void>) | undefined;
+}
+
+export interface PaintResult {
+  readonly images: RgbImage[];
+  /** The pictures before they are rounded to bytes: `[pictures, 3, height, width]` in [0, 1]. */
+  readonly pixels: Tensor;
+  /** What was decoded, `[pictures, channels, height/scale, width/scale]`. */
+  readonly latents: Tensor;
+  /** The seed that was used, the first one if there were several. */
+  readonly seed: Seed;
+  /** One for each picture, or a single one that all were drawn with. */
+  readonly seeds: readonly Seed[];
+  /** As many, if variations were mixed in. */
+  readonly variationSeeds?: readonly Seed[];
+}
