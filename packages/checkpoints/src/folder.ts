@@ -1,6 +1,7 @@
 // Where a model's files come from: a folder on a disk, in memory, or anywhere else that can give a range of bytes.
 import type { FileRef } from '@emulsion/onnx';
 import { InvalidFileError } from './errors.ts';
+import type { Weights } from './weight.ts';
 
 /** Part of a file: `length` bytes from `offset` on. */
 export interface ReadRange {
@@ -27,6 +28,8 @@ export interface Folder {
   locate(path: string): Promise<FileRef>;
   /** The folder inside this one; that it holds nothing, or is not there, shows when a file of it is asked for. */
   subfolder(path: string): Folder;
+  /** The weights of a component that has no file of its own, because the whole model is in one. */
+  weights?(): Promise<Weights>;
 }
 
 /**

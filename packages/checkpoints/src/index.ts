@@ -18,6 +18,12 @@ export { isPickledWeight, openPytorch, readPytorch } from './pytorch.ts';
 export { readTensor } from './read-tensor.ts';
 export { resolvePath } from './resolve-path.ts';
 export { openSafetensors, readSafetensorsHeader, type SafetensorsHeader } from './safetensors.ts';
+export {
+  isSingleFile,
+  type OpenSingleFileOptions,
+  openSingleFile,
+} from './single-file/open-single-file.ts';
+export type { PredictionType } from './single-file/scheduler-config.ts';
 export { PickleObject } from './unpickle.ts';
 export type { Weight, Weights } from './weight.ts';
 export { writeSafetensors } from './write-safetensors.ts';

@@ -41,6 +41,7 @@ const indexNames = ({ ending, stems }: Format, variant: string | undefined) =>
  * @throws {UnsupportedFileError} as `openSafetensors` and `openPytorch`
  */
 export async function openWeights(folder: Folder, options: OpenWeightsOptions = {}): Promise<Weights> {
+  if (folder.weights) return folder.weights();
   const { variant } = options;
   const variants = variant === undefined ? [undefined, 'fp16'] : [variant];
   for (const format of formats) {

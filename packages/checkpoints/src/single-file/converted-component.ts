@@ -1,0 +1,50 @@
+// A component of a model in a single file, told in the terms of diffusers.
+import type { Weight, Weights } from '../weight.ts';
+
+/** What is known of a component from its weights. */
+export interface ConvertedComponent {
+  /** Configuration that the shapes of the weights tell. */
+  readonly measured: Readonly<Record<string, unknown>>;
+  /** Configuration that shapes do not tell: that of the published models. */
+  readonly assumed: Readonly<Record<string, unknown>>;
+  /** The weights under their names in diffusers. Those of unknown names keep them. */
+  weights(): Promise<Weights>;
+}
+
+/** The weights whose names begin with a prefix, without it. */
+export function withoutPrefix(weights: Weights, prefix: string): Weights {
+  const found = new Map<string, Weight>();
+  for (const [name, weight] of weights) {
+    if (name.startsWith(prefix)) found.set(name.slice(prefix.length), weight);
+  }
+  return found;
+}
+
+/** The same weights under other names. */
+export function renamed(weights: Weights, rename: (name: string) => string): Weights {
+  return new Map(
+    [...weights].map(([name, weight]) => {
+      const other = rename(name);
+      return [other, { ...weight, name: other }];
+    }),
+  );
+}
+
+/** `name` with the first word of the table that it begins with replaced. */
+export function replaceStart(name: string, table: readonly (readonly [from: string, to: string])[]): string {
+  for (const [from, to] of table) {
+    if (name === from || name.startsWith(`${from}.`)) return to + name.slice(from.length);
+  }
+  return name;
+}
+
+/** A dimension of a weight; `undefined` if there is no such weight. */
+export const dimOf = (weights: Weights, name: string, axis: number): number | undefined =>
+  weights.get(name)?.dims[axis];
+
+/** How many numbers from 0 on `has` holds for. */
+export function countWhile(has: (index: number) => boolean): number {
+  let count = 0;
+  while (has(count)) count++;
+  return count;
+}
