@@ -1,4 +1,5 @@
 import type { Folder } from '@emulsion/checkpoints';
+import { loadControlNet } from '@emulsion/controlnet';
 import { ConfigError } from '@emulsion/nn';
 import {
   type ImageToImageOptions,
@@ -25,6 +26,9 @@ interface ModelCase extends CaseJson {
   readonly family: string;
   readonly model: string;
   readonly tolerance: Tolerance & { readonly image_atol?: number; readonly latents_atol?: number };
+  /** Of a ControlNet. */
+  readonly timestep?: number;
+  readonly conditioning_scale?: number;
   /** Of an encoding of prompts. */
   readonly prompt?: string;
   readonly prompt_2?: string;
@@ -52,6 +56,7 @@ afterAll(() => device.dispose());
 const kinds: Readonly<Record<string, (golden: Golden, models: Models) => Promise<Check | string>>> = {
   text_encoder: checkTextEncoder,
   t5_encoder: checkT5Encoder,
+  controlnet: checkControlNet,
   encode_prompt: checkEncodePrompt,
   unet: checkUnet,
   vae: checkVae,
@@ -219,6 +224,36 @@ async function checkTinyVae(golden: Golden, models: Models): Promise<Check | str
       ['decoded_of_latents', await golden.tensor('latents')],
     ] as const)
       assertClose(name, await vae.decode(latents), await golden.tensor(name), tolerance);
+  };
+}
+
+async function checkControlNet(golden: Golden, models: Models): Promise<Check | string> {
+  const controlNet = await loadOnce(await modelOf(golden, models), loadControlNet);
+  if (typeof controlNet === 'string') return controlNet;
+  const { unet: unetPath } = familyOf(golden, models).components as Readonly<Record<string, string>>;
+  const unet = await loadOnce(await openFolderAt(models.address(`${unetPath}/`)), loadUnet);
+  if (typeof unet === 'string') return unet;
+  return async () => {
+    const { tolerance, timestep = 0, conditioning_scale: conditioningScale } = golden.json;
+    const inputs = {
+      sample: await golden.tensor('in.sample'),
+      timestep,
+      encoderHiddenStates: await golden.tensor('in.encoder_hidden_states'),
+    };
+    const controlnetCond = cpuOps.affine(await golden.tensor('in.controlnet_cond'), 1 / 255, 0);
+    for (const [prefix, guessMode] of [
+      ['', false],
+      ['guess.', true],
+    ] as const) {
+      const residuals = await controlNet.predict({ ...inputs, controlnetCond, conditioningScale, guessMode });
+      const { downBlockResiduals: down, midBlockResidual } = residuals;
+      for (const [i, actual] of down.entries())
+        assertClose(`${prefix}down.${i}`, actual, await golden.tensor(`${prefix}down.${i}`), tolerance);
+      assertClose(`${prefix}mid`, midBlockResidual, await golden.tensor(`${prefix}mid`), tolerance);
+      if (!(await golden.has(`${prefix}unet_out`))) continue;
+      const actual = await unet.predict({ ...inputs, residuals });
+      assertClose(`${prefix}unet_out`, actual, await golden.tensor(`${prefix}unet_out`), tolerance);
+    }
   };
 }
 

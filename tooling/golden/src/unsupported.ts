@@ -22,7 +22,6 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', kind: 'unet', family: 'ddpm', reason: 'U-Nets without text come later' },
   { area: 'models', kind: 'unet', family: 'deepfloyd_if', reason: 'U-Nets on pixels come later' },
   { area: 'models', kind: 'unet', family: 'unclip', reason: 'U-Nets on pixels come later' },
-  { area: 'models', kind: 'controlnet', reason: 'ControlNets come later' },
   { area: 'models', kind: 'encode_prompt', family: 'sd3', reason: 'diffusion transformers come later' },
   { area: 'models', kind: 'sd3_transformer', reason: 'diffusion transformers come later' },
   { area: 'models', kind: 'flux_transformer', reason: 'diffusion transformers come later' },
