@@ -33,6 +33,7 @@ export interface GroupNormShape {
  * kernels, then scale and shift of each channel.
  */
 export function groupNorm(n: NetworkBuilder, x: Value, w: WeightScope, shape: GroupNormShape): Value {
+  if (n.normalizeGroups) return n.normalizeGroups(x, w, shape);
   const { channels, groups, epsilon } = shape;
   const grouped = n.op('Reshape', [x, n.ints(0, groups, -1)]);
   const normalized =

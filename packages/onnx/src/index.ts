@@ -14,5 +14,6 @@ export {
   type ValueType,
 } from './graph.ts';
 export { type AttributeLike, GraphBuilder, type NodeOptions } from './graph-builder.ts';
+export { onlyOutputs } from './only-outputs.ts';
 export { type Resolve, readModel } from './read-model.ts';
 export { type Locate, writeModel } from './write-model.ts';

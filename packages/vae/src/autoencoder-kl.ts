@@ -77,28 +77,69 @@ export function vaeEncoder(name: string, config: VaeConfig, weights: WeightScope
  * `[batch, outChannels, height·scale, width·scale]` in about [-1, 1].
  */
 export function vaeDecoder(name: string, config: VaeConfig, weights: WeightScope, dialect: Dialect): Model {
-  const { outChannels, latentChannels, blockOutChannels, layersPerBlock } = config;
   const n = new NetworkBuilder(name, dialect);
+  let x = decoderStart(n, latentsInput(n, config), weights, config);
+  for (let i = 1; i < config.blockOutChannels.length; i++) x = decoderStage(n, x, weights, config, i);
+  n.output('image', decoderEnd(n, x, weights, config));
+  return n.build();
+}
+
+/** The decoder's input. */
+export const latentsInput = (n: NetworkBuilder, { latentChannels }: VaeConfig): Value =>
+  n.input('latents', 'float32', ['batch', latentChannels, 'height', 'width']);
+
+/** All of the decoder that works at the size of the latents, to `[batch, channels of the last block, height, width]`. */
+export function decoderStart(
+  n: NetworkBuilder,
+  latents: Value,
+  weights: WeightScope,
+  config: VaeConfig,
+): Value {
+  const { latentChannels, blockOutChannels, postQuantConv } = config;
   const w = weights.at('decoder');
-  let x = n.input('latents', 'float32', ['batch', latentChannels, 'height', 'width']);
   const square = { inChannels: latentChannels, outChannels: latentChannels, kernel: 1 };
-  if (config.postQuantConv) x = conv2d(n, x, weights.at('post_quant_conv'), square);
-  let channels = blockOutChannels.at(-1)!;
+  let x = postQuantConv ? conv2d(n, latents, weights.at('post_quant_conv'), square) : latents;
+  const channels = blockOutChannels.at(-1)!;
   x = conv2d(n, x, w.at('conv_in'), { inChannels: latentChannels, outChannels: channels, kernel: 3 });
   x = middle(n, x, w.at('mid_block'), config, channels);
-  for (const [i, blockChannels] of blockOutChannels.toReversed().entries()) {
-    for (let layer = 0; layer <= layersPerBlock; layer++) {
-      x = resnet(n, x, w.at(`up_blocks.${i}.resnets.${layer}`), config, channels, blockChannels);
-      channels = blockChannels;
-    }
-    if (i < blockOutChannels.length - 1) {
-      const same = { inChannels: channels, outChannels: channels };
-      x = enlargingConv2d(n, x, w.at(`up_blocks.${i}.upsamplers.0.conv`), same);
-    }
-  }
-  x = normalized(n, x, w, config, channels);
-  n.output('image', conv2d(n, x, w.at('conv_out'), { inChannels: channels, outChannels, kernel: 3 }));
-  return n.build();
+  return decoderResnets(n, x, w.at('up_blocks.0'), config, channels, channels);
+}
+
+/** Enlarges what block `i - 1` gives, and block `i`: `[batch, …, height, width]` to twice height and width. */
+export function decoderStage(
+  n: NetworkBuilder,
+  x: Value,
+  weights: WeightScope,
+  config: VaeConfig,
+  i: number,
+): Value {
+  const blocks = weights.at('decoder.up_blocks');
+  const [channels, outChannels] = config.blockOutChannels.toReversed().slice(i - 1) as [number, number]; // 0 < i < blocks
+  const same = { inChannels: channels, outChannels: channels };
+  const enlarged = enlargingConv2d(n, x, blocks.at(`${i - 1}.upsamplers.0.conv`), same);
+  return decoderResnets(n, enlarged, blocks.at(String(i)), config, channels, outChannels);
+}
+
+/** The picture from what the last block gives. */
+export function decoderEnd(n: NetworkBuilder, x: Value, weights: WeightScope, config: VaeConfig): Value {
+  const [inChannels = 0] = config.blockOutChannels;
+  const w = weights.at('decoder');
+  const shape = { inChannels, outChannels: config.outChannels, kernel: 3 };
+  return conv2d(n, normalized(n, x, w, config, inChannels), w.at('conv_out'), shape);
+}
+
+function decoderResnets(
+  n: NetworkBuilder,
+  input: Value,
+  w: WeightScope,
+  config: VaeConfig,
+  inChannels: number,
+  outChannels: number,
+): Value {
+  let x = input;
+  for (let layer = 0; layer <= config.layersPerBlock; layer++)
+    x = resnet(n, x, w.at(`resnets.${layer}`), config, layer === 0 ? inChannels : outChannels, outChannels);
+  return x;
 }
 
 const normalized = (

@@ -1,5 +1,6 @@
 export { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
 export { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
+export { decodeByTiles, type TiledDecoder, type TilingOptions } from './decode-by-tiles.ts';
 export {
   type LatentFamily,
   type LatentProjection,
@@ -9,6 +10,12 @@ export {
   projectLatents,
 } from './latent-preview.ts';
 export type { LatentSpace } from './latent-space.ts';
-export { type LatentDistribution, type LoadOptions, loadVae, type Vae } from './load-vae.ts';
+export {
+  type DecodeOptions,
+  type LatentDistribution,
+  type LoadOptions,
+  loadVae,
+  type Vae,
+} from './load-vae.ts';
 export { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 export { parseVaeConfig, type VaeConfig } from './vae-config.ts';

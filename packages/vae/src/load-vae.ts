@@ -3,9 +3,10 @@ import { type Folder, openWeights, readJson, type Weights } from '@emulsion/chec
 import { ConfigReader, WeightScope } from '@emulsion/nn';
 import type { Model } from '@emulsion/onnx';
 import type { Cancellable, Device, Dialect, Session } from '@emulsion/runtime';
-import { ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
+import { InvalidArgumentError, ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
 import { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
+import { decodeByTiles, type TilingOptions } from './decode-by-tiles.ts';
 import type { LatentSpace } from './latent-space.ts';
 import { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 import { parseVaeConfig, type VaeConfig } from './vae-config.ts';
@@ -31,13 +32,24 @@ export interface Vae {
    * Latents to a picture.
    * @param latents `[batch, latentChannels, height, width]`
    * @returns `[batch, outChannels, height·scale, width·scale]`, about in [-1, 1]
+   * @throws {InvalidArgumentError} if `tiling` is asked of an autoencoder that has no tiles
    */
-  decode(latents: Tensor, options?: Cancellable): Promise<Tensor>;
+  decode(latents: Tensor, options?: DecodeOptions): Promise<Tensor>;
   /** The encoder's latents as diffusion takes them: `(z − shiftFactor) · scalingFactor`. */
   toLatents(z: Tensor): Tensor;
   /** What diffusion gives as the decoder takes it: `latents / scalingFactor + shiftFactor`. */
   fromLatents(latents: Tensor): Tensor;
   dispose(): Promise<void>;
+}
+
+export interface DecodeOptions extends Cancellable {
+  /**
+   * Decodes tile by tile, for pictures that whole would take too much memory: the result is the same, in two to three
+   * times the time. See `decodeByTiles`.
+   */
+  readonly tiling?: boolean | Pick<TilingOptions, 'tileSize'> | undefined;
+  /** Decodes one sample of the batch after the other, in the memory of one. */
+  readonly slicing?: boolean | undefined;
 }
 
 export interface LoadOptions extends Cancellable {
@@ -77,6 +89,12 @@ interface AutoencoderClass<Config extends LatentSpace> {
   readonly parse: (name: string, json: unknown) => Config;
   readonly encoder: Writer<Config>;
   readonly decoder: Writer<Config>;
+  /** Decodes tile by tile, if that can be done. */
+  readonly tiled?: (
+    parts: { readonly device: Device; readonly config: Config; readonly weights: WeightScope },
+    latents: Tensor,
+    options: TilingOptions,
+  ) => Promise<Tensor>;
   /** What the encoder's outputs say. */
   readonly distribution: (outputs: Readonly<Record<string, Tensor>>, config: Config) => LatentDistribution;
 }
@@ -85,6 +103,7 @@ const autoencoderKl: AutoencoderClass<VaeConfig> = {
   parse: parseVaeConfig,
   encoder: vaeEncoder,
   decoder: vaeDecoder,
+  tiled: decodeByTiles,
   distribution: ({ moments }, { latentChannels }) => split(moments!, latentChannels),
 };
 
@@ -112,10 +131,13 @@ export async function loadVae(folder: Folder, options: LoadOptions): Promise<Vae
     : load(folder, json, autoencoderKl, options);
 }
 
+const noTiles =
+  'vae: tiling was asked for, and an AutoencoderTiny has no tiles. It takes a small part of the memory: leave tiling out.';
+
 async function load<Config extends LatentSpace>(
   folder: Folder,
   json: unknown,
-  { parse, distribution, ...write }: AutoencoderClass<Config>,
+  { parse, distribution, tiled, ...write }: AutoencoderClass<Config>,
   { device, signal, variant }: LoadOptions,
 ): Promise<Vae> {
   const config = parse('vae', json);
@@ -131,10 +153,23 @@ async function load<Config extends LatentSpace>(
       assertPicture(image, config);
       return distribution(await encoder.run({ image }, options), config);
     },
-    async decode(latents, options) {
+    async decode(latents, { tiling = false, slicing = false, signal } = {}) {
       assertLatents(latents, config);
-      const { image } = await decoder.run({ latents }, options);
-      return image!;
+      if (tiling !== false) {
+        if (!tiled) throw new InvalidArgumentError(noTiles);
+        const scope = WeightScope.of('vae', weights);
+        return tiled({ device, config, weights: scope }, latents, { ...(tiling !== true && tiling), signal });
+      }
+      const { ops } = device;
+      const batch = slicing ? latents.dims[0]! : 1;
+      const samples =
+        batch > 1 ? Array.from({ length: batch }, (_, i) => ops.slice(latents, i, i + 1)) : [latents];
+      const pictures: Tensor[] = [];
+      for (const sample of samples) {
+        const { image } = await decoder.run({ latents: sample }, { signal });
+        pictures.push(image!);
+      }
+      return pictures.length === 1 ? pictures[0]! : ops.concat(pictures);
     },
     toLatents: (z) => device.ops.affine(z, scalingFactor, -shiftFactor * scalingFactor),
     fromLatents: (latents) => device.ops.affine(latents, 1 / scalingFactor, shiftFactor),

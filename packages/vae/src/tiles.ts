@@ -1,0 +1,88 @@
+// How a picture is cut into tiles, and how the statistics of its tiles make those of the whole.
+import type { Tensor } from '@emulsion/tensor';
+
+/** A stretch of rows or columns: `start` (included) to `end` (excluded). */
+export interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One tile along one axis. */
+export interface Tile {
+  /** What it gives; the tiles' inner stretches lie side by side and cover the picture. */
+  readonly inner: Stretch;
+  /** What it is made from: the inner stretch with a margin, as far as the picture goes. */
+  readonly outer: Stretch;
+}
+
+/**
+ * Cuts `size` rows or columns into tiles of about `tileSize`, all with outer stretches of one length, so that memory that
+ * one tile needed serves for the next.
+ */
+export function tilesOf(size: number, tileSize: number, margin: number): Tile[] {
+  const count = Math.ceil(size / tileSize);
+  const length = Math.min(Math.ceil(size / count) + 2 * margin, size);
+  return Array.from({ length: count }, (_, i) => {
+    const inner = { start: Math.floor((i * size) / count), end: Math.floor(((i + 1) * size) / count) };
+    const start = Math.min(Math.max(inner.start - margin, 0), size - length);
+    return { inner, outer: { start, end: start + length } };
+  });
+}
+
+/** Mean and variance of each group of a picture, from those of its tiles (Chan et al. 1979), in float64. */
+export class GroupStatistics {
+  readonly #means: Float64Array;
+  /** Sums of squared distances from the mean. */
+  readonly #squares: Float64Array;
+  #count = 0;
+
+  constructor(groups: number) {
+    this.#means = new Float64Array(groups);
+    this.#squares = new Float64Array(groups);
+  }
+
+  /** Takes a tile in. @param count its elements in a group, or anything in proportion to them */
+  add(means: ArrayLike<number>, variances: ArrayLike<number>, count: number): void {
+    const total = this.#count + count;
+    for (let group = 0; group < this.#means.length; group++) {
+      const distance = means[group]! - this.#means[group]!;
+      this.#squares[group]! += variances[group]! * count + (distance ** 2 * this.#count * count) / total;
+      this.#means[group]! += (distance * count) / total;
+    }
+    this.#count = total;
+  }
+
+  get means(): Float32Array {
+    return Float32Array.from(this.#means);
+  }
+
+  /** 1 / √(variance + ε) of each group. */
+  inverseDeviations(epsilon: number): Float32Array {
+    return Float32Array.from(this.#squares, (sum) => 1 / Math.sqrt(sum / this.#count + epsilon));
+  }
+}
+
+/** The part of `x` `[1, channels, height, width]` in `rows` and `columns`, written to `target`. */
+export function cut({ dims, data }: Tensor, rows: Stretch, columns: Stretch, target: Float32Array): void {
+  const [, channels = 0, height = 0, width = 0] = dims;
+  let at = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    for (let row = rows.start; row < rows.end; row++) {
+      const line = (channel * height + row) * width;
+      target.set(data.subarray(line + columns.start, line + columns.end), at);
+      at += columns.end - columns.start;
+    }
+  }
+}
+
+/** Writes `tile` `[1, channels, …]` into `x` `[1, channels, height, width]` with its first pixel at `row` and `column`. */
+export function paste({ dims, data }: Tensor, tile: Tensor, row: number, column: number): void {
+  const [, channels = 0, height = 0, width = 0] = dims;
+  const [, , tileHeight = 0, tileWidth = 0] = tile.dims;
+  for (let channel = 0; channel < channels; channel++) {
+    for (let y = 0; y < tileHeight; y++) {
+      const line = (channel * tileHeight + y) * tileWidth;
+      data.set(tile.data.subarray(line, line + tileWidth), (channel * height + row + y) * width + column);
+    }
+  }
+}
