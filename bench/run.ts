@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '@emulsion/checkpoints';
 import { tensor } from '@emulsion/tensor';
+import { findPython } from './find-python.ts';
 import { inputs } from './inputs.ts';
 import { physicalCores, vectorInstructions } from './processes.ts';
 import { type ContenderFigures, type PictureFigures, report, type Turn } from './report.ts';
@@ -32,20 +33,6 @@ const node = <Result>(script: string, ...args: string[]) =>
     join(here, script),
     ...args,
   ]);
-
-/** A Python that has what torch_unet.py needs: the one that EMULSION_BENCH_PYTHON names, or `python3`. */
-function findPython(): string | undefined {
-  const python = process.env.EMULSION_BENCH_PYTHON ?? 'python3';
-  try {
-    execFileSync(python, ['-c', 'import torch, safetensors, onnx'], { stdio: 'ignore' });
-    return python;
-  } catch {
-    say(
-      `${python} has no torch, safetensors and onnx: measuring without torch. EMULSION_BENCH_PYTHON names another.`,
-    );
-    return undefined;
-  }
-}
 
 async function exportOnnx(python: string): Promise<void> {
   if (await stat(onnx).catch(() => undefined)) return;
@@ -106,7 +93,7 @@ await writeFile(
     encoder_hidden_states: encoderHiddenStates,
   }),
 );
-const python = findPython();
+const python = findPython('torch', 'safetensors', 'onnx');
 if (python) await exportOnnx(python);
 
 const pictures = { fp32: await measurePicture('fp32'), fp16: await measurePicture('fp16') };

@@ -5,10 +5,10 @@ import { createInterface } from 'node:readline';
 import { type Memory, machineProcessorSeconds, memoryOf, processorSecondsOf } from './processes.ts';
 
 /** The program's end: says `ready`, a line of JSON, and then for every line that comes what a turn gave. */
-export async function serve(ready: object, turn: () => Promise<object>): Promise<void> {
+export async function serve(ready: object, turn: (what: string) => Promise<object>): Promise<void> {
   const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
   say(ready);
-  for await (const _ of createInterface({ input: process.stdin })) say(await turn());
+  for await (const what of createInterface({ input: process.stdin })) say(await turn(what));
   process.exit();
 }
 
@@ -43,11 +43,11 @@ export class Worker<Turn> {
     return (await this.#line()) as Ready; // both ends are ours
   }
 
-  /** Lets the program take a turn, and another one as long as other processes take more than a little of a core. */
-  async turn(): Promise<Turn> {
+  /** Lets the program take a turn, of the kind that it is told, and another one as long as other processes take more than a little of a core. */
+  async turn(what = 'turn'): Promise<Turn> {
     for (let attempt = 1; ; attempt++) {
       const [machine, own, start] = [machineProcessorSeconds(), this.#processorSeconds(), performance.now()];
-      this.#child.stdin!.write('turn\n');
+      this.#child.stdin!.write(`${what}\n`);
       const turn = (await this.#line()) as Turn; // both ends are ours
       const wall = (performance.now() - start) / 1000;
       const others = machineProcessorSeconds() - machine - (this.#processorSeconds() - own);

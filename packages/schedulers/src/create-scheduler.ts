@@ -2,6 +2,7 @@
 import { cpuOps, InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import { withoutVariance } from './ask-network.ts';
 import { assertSteps } from './assert-arguments.ts';
+import { computeQuestions, deferredOps } from './deferred-ops.ts';
 import { ConfigReader } from './diffusers/config-reader.ts';
 import { schedulerClasses } from './diffusers/scheduler-classes.ts';
 import type { SchedulerParts } from './diffusers/scheduler-parts.ts';
@@ -69,7 +70,8 @@ function schedulerOf(className: string, parts: SchedulerParts, unusedKeys: reado
     sample(options) {
       assertSampleOptions(className, parts, options);
       const { beginIndex = 0, noise = missingNoise(className) } = options;
-      return parts.sample({ ...options, beginIndex, noise });
+      const ops = deferredOps(options.ops);
+      return computeQuestions(parts.sample({ ...options, ops, beginIndex, noise }));
     },
     addNoise: (options) => mixNoise(className, parts, options, ({ alpha, sigma }) => [alpha, sigma]),
     velocity: (options) =>
@@ -77,6 +79,12 @@ function schedulerOf(className: string, parts: SchedulerParts, unusedKeys: reado
         const scale = Math.hypot(alpha, sigma);
         return [-sigma / scale, alpha / scale];
       }),
+    noisedAt({ question: { sigma: level }, sample, noise, ops }) {
+      const { alpha, sigma } = parameterization.process(level);
+      const state = ops.combine([alpha, sample], [sigma, noise]);
+      const scale = parameterization.inputScale(level);
+      return { state, sample: scale === 1 ? state : ops.combine([scale, state]) };
+    },
     denoised(options) {
       if (parts.denoised) return parts.denoised(options);
       const { ops, question, modelOutput } = options;

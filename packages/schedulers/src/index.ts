@@ -121,6 +121,7 @@ export type {
   DenoisedOptions,
   ModelAnswer,
   NetworkSampler,
+  NoisedAtOptions,
   Plan,
   PlanOptions,
   Question,

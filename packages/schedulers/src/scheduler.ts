@@ -111,6 +111,15 @@ export interface DenoisedOptions {
   ops: TensorOps;
 }
 
+export interface NoisedAtOptions {
+  /** A question of the scheduler's sampler. */
+  question: SamplerQuestion;
+  /** A clean sample, and the noise that is to be on it. */
+  sample: Tensor;
+  noise: Tensor;
+  ops: TensorOps;
+}
+
 /** A sampler made from a scheduler config. */
 export interface Scheduler {
   /** The class that the config names. */
@@ -128,8 +137,8 @@ export interface Scheduler {
   /** @throws {InvalidArgumentError} if the options make no plan for this scheduler */
   plan(options: PlanOptions): Plan;
   /**
-   * Samples along a plan. Each question is to be answered with the network's raw output; what is returned is the last
-   * state.
+   * Samples along a plan. Each question is to be answered with the network's raw output, which must not be changed
+   * afterwards: samplers look back. What is returned is the last state.
    * @throws {InvalidArgumentError} if noise or an option is missing, or an option is given that the class does not take
    */
   sample(options: SampleOptions): NetworkSampler;
@@ -140,6 +149,8 @@ export interface Scheduler {
   addNoise(options: AddNoiseOptions): Tensor;
   /** What a network with v-prediction is to answer for a noised sample; options as `addNoise`. */
   velocity(options: AddNoiseOptions): Tensor;
+  /** A clean sample with noise at a question's level: as the state would be, and as the network would be fed it. */
+  noisedAt(options: NoisedAtOptions): Pick<Question, 'state' | 'sample'>;
   /** x̂₀ as a network's answer has it, for previews. */
   denoised(options: DenoisedOptions): Tensor;
 }

@@ -1,0 +1,67 @@
+import { cpuOps, type TensorOps, type Term, tensor } from '@emulsion/tensor';
+import { expect, test } from 'vitest';
+import { createScheduler } from './create-scheduler.ts';
+import { deferredOps } from './deferred-ops.ts';
+
+const values = (...numbers: number[]) => tensor(numbers, [1, numbers.length]);
+
+/** Operations that note the terms of the sums that are computed. */
+function noting() {
+  const passes: (readonly Term[])[] = [];
+  const ops: TensorOps = {
+    ...cpuOps,
+    combine(...terms) {
+      passes.push(terms);
+      return cpuOps.combine(...terms);
+    },
+  };
+  return { ops, passes };
+}
+
+test('a sum of sums is computed in one pass, when it is wanted, and once', () => {
+  const { ops, passes } = noting();
+  const { combine } = deferredOps(ops);
+  const [x, y] = [values(1, 2), values(10, 20)];
+  const sum = combine([2, combine([3, x], [1, y])], [-1, combine([1, y])], [1, x]);
+  expect(passes).toEqual([]);
+  expect([...sum.data]).toEqual([17, 34]);
+  expect([...sum.data]).toEqual([17, 34]);
+  expect(passes).toEqual([
+    [
+      [7, x],
+      [1, y],
+    ],
+  ]);
+});
+
+test('what cancels is not read, and a sum of nothing is zero', () => {
+  const { ops, passes } = noting();
+  const { combine } = deferredOps(ops);
+  const [x, y] = [values(1, 2), values(10, 20)];
+  expect([...combine([1, combine([1, x], [-2, y])], [-1, x]).data]).toEqual([-20, -40]);
+  expect(passes).toEqual([[[-2, y]]]);
+  expect([...combine([1, x], [-1, x]).data]).toEqual([0, 0]);
+});
+
+test('many terms are summed by parts', () => {
+  const { combine } = deferredOps(cpuOps);
+  const pairs = Array.from({ length: 4 }, (_, k) => combine([1, values(k)], [10, values(k)]));
+  const [first, ...rest] = pairs.map((pair): Term => [1, pair]);
+  expect([...combine(first!, ...rest).data]).toEqual([66]);
+});
+
+test('other operations take sums', () => {
+  const ops = deferredOps(cpuOps);
+  const x = ops.combine([2, values(1, -3)]);
+  expect([...ops.clamp(x, -1, 1).data]).toEqual([1, -1]);
+  expect([...ops.multiply(x, x).data]).toEqual([4, 36]);
+});
+
+test('an evaluation of Euler reads each tensor once for the state and once for the input', () => {
+  const { ops, passes } = noting();
+  const scheduler = createScheduler({ _class_name: 'EulerDiscreteScheduler' });
+  const plan = scheduler.plan({ numInferenceSteps: 4 });
+  const sampler = scheduler.sample({ plan, ops, sample: values(1, 2, 3) });
+  for (let turn = sampler.next(); !turn.done; ) turn = sampler.next(values(1, 1, 1));
+  expect(passes.map((terms) => terms.length)).toEqual([1, 2, 1, 2, 1, 2, 1, 2]);
+});

@@ -1,0 +1,83 @@
+// Weighted sums that are put off until somebody wants their elements, so that a sum of sums is one pass over memory.
+import type { Tensor, TensorOps, Term } from '@emulsion/tensor';
+import type { NetworkSampler } from './scheduler.ts';
+
+/** Terms that are summed in one pass; where there would be more, the sums within the sum are computed first. */
+const mostTerms = 6;
+
+/** A weighted sum that has not been computed yet, or has been. */
+class DeferredSum implements Tensor {
+  readonly dtype = 'float32';
+  readonly dims: readonly number[];
+  readonly #ops: TensorOps;
+  /** What is to be summed; gone once it is, so that nothing older than needed is kept. */
+  #terms: readonly Term[] | undefined;
+  #value: Tensor | undefined;
+
+  constructor(ops: TensorOps, terms: readonly [Term, ...Term[]]) {
+    this.#ops = ops;
+    this.#terms = terms;
+    this.dims = terms[0][1].dims;
+  }
+
+  get data(): Tensor['data'] {
+    return this.value().data;
+  }
+
+  value(): Tensor {
+    if (!this.#terms) return this.#value!; // one of the two is there
+    const weights = new Map<Tensor, number>();
+    this.#addTo(weights, 1);
+    const terms =
+      weights.size <= mostTerms
+        ? [...weights].map(([x, weight]): Term => [weight, x])
+        : this.#terms.map(([weight, x]): Term => [weight, computed(x)]);
+    // What cancels is not read, unless nothing else is there.
+    const [first, ...rest] = terms.some(([weight]) => weight !== 0)
+      ? terms.filter(([weight]) => weight !== 0)
+      : terms;
+    this.#value = this.#ops.combine(first!, ...rest);
+    this.#terms = undefined;
+    return this.#value;
+  }
+
+  /** Adds the weights, times a factor, of the tensors that the sum is made of. */
+  #addTo(weights: Map<Tensor, number>, factor: number): void {
+    for (const [weight, x] of this.#terms ?? [[1, this.#value!] as const]) {
+      if (x instanceof DeferredSum) x.#addTo(weights, factor * weight);
+      else weights.set(x, (weights.get(x) ?? 0) + factor * weight);
+    }
+  }
+}
+
+const computed = (x: Tensor): Tensor => (x instanceof DeferredSum ? x.value() : x);
+
+/** Operations whose weighted sums wait; all others compute what they are given. */
+export function deferredOps(ops: TensorOps): TensorOps {
+  return {
+    combine: (...terms) => new DeferredSum(ops, terms),
+    affine: (x, scale, shift) => ops.affine(computed(x), scale, shift),
+    multiply: (a, b) => ops.multiply(computed(a), computed(b)),
+    exp: (x) => ops.exp(computed(x)),
+    sqrt: (x) => ops.sqrt(computed(x)),
+    clamp: (x, low, high) => ops.clamp(computed(x), low, high),
+    dynamicThreshold: (x, ratio, maxValue) => ops.dynamicThreshold(computed(x), ratio, maxValue),
+    matchStandardDeviation: (x, reference) => ops.matchStandardDeviation(computed(x), computed(reference)),
+    scaleByNorms: (x, numerator, denominator) =>
+      ops.scaleByNorms(computed(x), computed(numerator), computed(denominator)),
+    interpolate: (x, height, width, mode) => ops.interpolate(computed(x), height, width, mode),
+    concat: (tensors) => ops.concat(tensors.map(computed)),
+    slice: (x, start, end, axis) => ops.slice(computed(x), start, end, axis),
+  };
+}
+
+/** A sampler that was given deferred operations, for the outside: what it asks and returns is computed. */
+export function* computeQuestions(sampler: NetworkSampler): NetworkSampler {
+  let turn = sampler.next();
+  while (!turn.done) {
+    // The state first: the network's input is that, scaled.
+    const state = computed(turn.value.state);
+    turn = sampler.next(yield { ...turn.value, state, sample: computed(turn.value.sample) });
+  }
+  return computed(turn.value);
+}
