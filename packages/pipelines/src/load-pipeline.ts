@@ -33,6 +33,11 @@ export interface LoadPipelineOptions
   readonly device?: DeviceKind | 'auto' | Device | undefined;
   /** Which copy of the weights to read where there are several; the plain one unless said otherwise. */
   readonly dtype?: 'float32' | 'float16' | undefined;
+  /**
+   * Of a model in a single file: a model in diffusers layout that what the file lacks is taken from, its tokenizers and
+   * what shapes do not tell. Without it CLIP's tokenizer is downloaded from the hub.
+   */
+  readonly config?: string | Folder | undefined;
   readonly onProgress?: ((event: LoadEvent) => void) | undefined;
 }
 
@@ -64,7 +69,8 @@ const silent = ['scheduler', 'feature_extractor'];
 /**
  * Loads a model.
  * @param source a model in diffusers layout: the path of its folder, in a browser the address; or its name on the
- * Hugging Face hub, as in `owner/name`, from where what is needed of it is downloaded once; or a `Folder`
+ * Hugging Face hub, as in `owner/name`, from where what is needed of it is downloaded once; or a `Folder`. Or a
+ * `.safetensors` or `.ckpt` that holds a whole model
  * @throws {SourceNotFoundError} if it is none of them, {UnsupportedModelError} if there is no pipeline for it, and the
  * errors of the hub and of the parts' loaders: what is missing or wrong, and what to do
  */
@@ -76,7 +82,7 @@ export async function loadPipeline(
   signal?.throwIfAborted();
   const opened =
     typeof source === 'string'
-      ? await openSource(source, { ...hubOptions(options), onProgress: downloadReporter(options) })
+      ? await openSource(source, { ...sourceOptions(options), onProgress: downloadReporter(options) })
       : { folder: source, notes: [] };
   const model = await openDiffusersFolder(opened.folder);
   const notes = [...opened.notes, ...assertSupported(model)];
@@ -101,7 +107,16 @@ export async function loadPipeline(
   }
 }
 
-const hubOptions = ({ revision, localFilesOnly, token, endpoint, storage, signal }: LoadPipelineOptions) => ({
+const sourceOptions = ({
+  config,
+  revision,
+  localFilesOnly,
+  token,
+  endpoint,
+  storage,
+  signal,
+}: LoadPipelineOptions) => ({
+  config,
   revision,
   localFilesOnly,
   token,

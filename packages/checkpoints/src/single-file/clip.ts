@@ -1,6 +1,6 @@
 // CLIP's text encoder as Stable Diffusion 1 and the first of SDXL's keep it: in the names of transformers.
 import type { Weights } from '../weight.ts';
-import { type ConvertedComponent, countWhile, dimOf, renamed } from './converted-component.ts';
+import { type ConvertedComponent, countWhile, dimOf, headsOf64, renamed } from './converted-component.ts';
 
 /** The encoder of weights whose names lack the prefix of the model. */
 export function convertClip(weights: Weights): ConvertedComponent {
@@ -30,6 +30,6 @@ export function describeClip(
       projection_dim: dimOf(weights, 'text_projection.weight', 0) ?? hiddenSize,
     },
     // Of all published encoders.
-    assumed: { num_attention_heads: hiddenSize / 64, hidden_act: activation, eos_token_id: 49407 },
+    assumed: { num_attention_heads: headsOf64(hiddenSize), hidden_act: activation, eos_token_id: 49407 },
   };
 }

@@ -48,3 +48,6 @@ export function countWhile(has: (index: number) => boolean): number {
   while (has(count)) count++;
   return count;
 }
+
+/** Heads of 64 channels each, which the published models have. */
+export const headsOf64 = (channels: number): number => Math.max(1, Math.round(channels / 64));

@@ -1,6 +1,13 @@
 // The U-Net of CompVis' latent-diffusion (openaimodel.py) in the terms of diffusers' UNet2DConditionModel.
 import type { Weights } from '../weight.ts';
-import { type ConvertedComponent, countWhile, dimOf, renamed, replaceStart } from './converted-component.ts';
+import {
+  type ConvertedComponent,
+  countWhile,
+  dimOf,
+  headsOf64,
+  renamed,
+  replaceStart,
+} from './converted-component.ts';
 
 const resnetNames = [
   ['in_layers.0', 'norm1'],
@@ -84,7 +91,7 @@ export function convertUnet(weights: Weights, labels: LabelKind): ConvertedCompo
     },
     assumed: {
       // Stable Diffusion 1 and the upscaler have 8 heads in each attention, later models heads of 64 channels.
-      attention_head_dim: linear && classes === undefined ? channels.map((width) => width / 64) : 8,
+      attention_head_dim: linear && classes === undefined ? channels.map(headsOf64) : 8,
       ...(labels === 'text_time' && features !== undefined && { addition_time_embed_dim: 256 }),
       norm_num_groups: 32,
     },
