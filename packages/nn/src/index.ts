@@ -6,6 +6,7 @@ export { enlargingConv2d } from './enlarging-conv2d.ts';
 export { type LinearShape, linear } from './linear.ts';
 export { NetworkBuilder } from './network-builder.ts';
 export { type GroupNormShape, groupNorm, layerNorm } from './norms.ts';
+export { type PixelAttentionShape, pixelAttention } from './pixel-attention.ts';
 export { enlargeTo } from './resize.ts';
 export { type ResnetBlockShape, resnetBlock } from './resnet-block.ts';
 export { rmsNorm } from './rms-norm.ts';

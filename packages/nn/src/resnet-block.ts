@@ -2,9 +2,11 @@
 import type { Value } from '@emulsion/onnx';
 import { activate } from './activations.ts';
 import { conv2d } from './conv2d.ts';
+import { enlargingConv2d } from './enlarging-conv2d.ts';
 import { linear } from './linear.ts';
 import type { NetworkBuilder } from './network-builder.ts';
 import { groupNorm } from './norms.ts';
+import { enlargeTo, enlargeTwice } from './resize.ts';
 import type { WeightScope } from './weight-scope.ts';
 
 export interface ResnetBlockShape {
@@ -19,6 +21,8 @@ export interface ResnetBlockShape {
   readonly timeScaleShift?: boolean;
   /** See `Conv2dShape`. */
   readonly small?: boolean;
+  /** Whether the block halves the picture, to means of 2×2 pixels, or enlarges it twice or to the size of another. */
+  readonly resampling?: 'halve' | 'enlarge' | { readonly like: Value } | undefined;
   /** The sum is divided by this; 1 unless said otherwise. */
   readonly outputScaleFactor?: number;
 }
@@ -27,7 +31,7 @@ export interface ResnetBlockShape {
  * A residual block.
  * @param x `[batch, inChannels, height, width]`
  * @param activatedTime the time embedding after its activation, `[batch, timeChannels]`
- * @returns `[batch, outChannels, height, width]`
+ * @returns `[batch, outChannels, height, width]`, resampled if so
  */
 export function resnetBlock(
   n: NetworkBuilder,
@@ -45,12 +49,23 @@ export function resnetBlock(
     timeChannels,
     timeScaleShift = false,
     small = false,
+    resampling,
     outputScaleFactor = 1,
   } = shape;
   const normalize = (h: Value, norm: string, channels: number) =>
     activate(n, groupNorm(n, h, w.at(norm), { channels, groups, epsilon }), activation);
   let h = normalize(x, 'norm1', inChannels);
-  h = conv2d(n, h, w.at('conv1'), { inChannels, outChannels, kernel: 3, small });
+  const resample = (value: Value) => {
+    if (resampling === undefined) return value;
+    if (resampling === 'halve')
+      return n.op('AveragePool', [value], { kernel_shape: [2, 2], strides: [2, 2] });
+    return resampling === 'enlarge' ? enlargeTwice(n, value) : enlargeTo(n, value, resampling.like);
+  };
+  const first = { inChannels, outChannels, kernel: 3, small };
+  h =
+    resampling === 'enlarge'
+      ? enlargingConv2d(n, h, w.at('conv1'), first)
+      : conv2d(n, resample(h), w.at('conv1'), first);
   if (activatedTime && timeChannels !== undefined) {
     const projection = {
       inFeatures: timeChannels,
@@ -73,10 +88,11 @@ export function resnetBlock(
     h = normalize(h, 'norm2', outChannels);
   }
   h = conv2d(n, h, w.at('conv2'), { inChannels: outChannels, outChannels, kernel: 3, small });
+  const input = resample(x);
   const shortcut =
     inChannels === outChannels
-      ? x
-      : conv2d(n, x, w.at('conv_shortcut'), { inChannels, outChannels, kernel: 1, small });
+      ? input
+      : conv2d(n, input, w.at('conv_shortcut'), { inChannels, outChannels, kernel: 1, small });
   const sum = n.op('Add', [shortcut, h]);
   return outputScaleFactor === 1 ? sum : n.op('Mul', [sum, n.scalar(1 / outputScaleFactor)]);
 }

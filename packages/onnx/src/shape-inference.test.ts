@@ -33,6 +33,19 @@ test('shapes computed in the graph are followed: tokens and back', () => {
   expect(rows.type?.shape).toEqual(['batch*height*width', 4]);
 });
 
+test('a pooling of 2×2 pixels halves the size', () => {
+  const { g, x } = build();
+  const halving = { kernel_shape: [2, 2], strides: [2, 2] };
+  expect(g.op('AveragePool', [x], halving).type?.shape).toEqual([
+    'batch',
+    4,
+    'floor((height-2)/2+1)',
+    'floor((width-2)/2+1)',
+  ]);
+  const odd = g.input('odd', 'float32', [1, 4, 8, 7]);
+  expect(g.op('AveragePool', [odd], halving).type?.shape).toEqual([1, 4, 4, 3]);
+});
+
 test('a resize to the size of another tensor has that size', () => {
   const { g, x } = build();
   const small = g.op('Conv', [x, weights(g, 'w', 4, 4, 3, 3)], { pads: [1, 1, 1, 1], strides: [2, 2] });

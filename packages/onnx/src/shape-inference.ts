@@ -172,6 +172,19 @@ const conv: Rule = ([x, w], attributes) => {
   return [typed(x.dataType, [batch, outChannels, ...sizes])];
 };
 
+const averagePool: Rule = ([x], attributes) => {
+  if (!x?.shape) return [x];
+  const [batch, channels, ...space] = x.shape;
+  const kernel = intsOf(attributes, 'kernel_shape') ?? [];
+  const strides = intsOf(attributes, 'strides');
+  const pads = intsOf(attributes, 'pads');
+  const sizes = space.map((size, i) => {
+    const padding = (pads?.[i] ?? 0) + (pads?.[i + space.length] ?? 0);
+    return spatialSize(size, kernel[i] ?? 1, strides?.[i] ?? 1, padding, 1);
+  });
+  return [typed(x.dataType, [batch, channels, ...sizes])];
+};
+
 const multiply = (dims: Shape): Dim => {
   if (dims.includes(undefined)) return undefined;
   const names = dims.filter((dim) => typeof dim === 'string');
@@ -515,6 +528,7 @@ const rules: Readonly<Record<string, Rule>> = {
   MatMul: matMul,
   Gemm: gemm,
   Conv: conv,
+  AveragePool: averagePool,
   Reshape: reshape,
   Transpose: transpose,
   Concat: concat,

@@ -3,6 +3,7 @@ import { conv2d, type WeightScope } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
 import { blockAttention } from './block-attention.ts';
 import { isSmall, type Network, resnet, type Skip } from './network.ts';
+import type { BlockConfig } from './unet-config.ts';
 
 /**
  * All down blocks.
@@ -11,7 +12,7 @@ import { isSmall, type Network, resnet, type Skip } from './network.ts';
  * @returns `[batch, channels of the last block, …]`, halved once less than there are blocks
  */
 export function downBlocks(network: Network, input: Value, skips: Skip[], w: WeightScope): Value {
-  const { n, config } = network;
+  const { config } = network;
   let x = input;
   let inChannels = config.downBlocks[0]!.channels;
   for (const [level, block] of config.downBlocks.entries()) {
@@ -25,17 +26,31 @@ export function downBlocks(network: Network, input: Value, skips: Skip[], w: Wei
       inChannels = channels;
     }
     if (level < config.downBlocks.length - 1) {
-      const halving = {
-        inChannels: channels,
-        outChannels: channels,
-        kernel: 3,
-        stride: 2,
-        padding: config.downsamplePadding,
-        small: isSmall(level + 1),
-      };
-      x = conv2d(n, x, scope.at('downsamplers.0.conv'), halving);
+      x = halve(network, x, scope, block, level + 1);
       skips.push({ value: x, channels });
     }
   }
   return x;
+}
+
+/** The input at half its size, now halved `level` times. */
+function halve(
+  network: Network,
+  x: Value,
+  w: WeightScope,
+  { channels, resampling }: BlockConfig,
+  level: number,
+): Value {
+  const same = { inChannels: channels, outChannels: channels };
+  if (resampling === 'resnet')
+    return resnet(network, x, w.at('downsamplers.0'), { ...same, level, resampling: 'halve' });
+  const { downsamplePadding } = network.config;
+  return conv2d(network.n, x, w.at('downsamplers.0.conv'), {
+    ...same,
+    kernel: 3,
+    stride: 2,
+    // Without padding, diffusers adds a row below and a column on the right.
+    padding: downsamplePadding === 0 ? [0, 0, 1, 1] : downsamplePadding,
+    small: isSmall(level),
+  });
 }

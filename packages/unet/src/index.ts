@@ -1,3 +1,4 @@
+export { guidanceFeatures } from './guidance-features.ts';
 export {
   type ControlResiduals,
   type LoadOptions,
@@ -5,7 +6,10 @@ export {
   type Unet,
   type UnetInputs,
 } from './load-unet.ts';
+export { loadUnet2d, type Unet2d } from './load-unet-2d.ts';
+export { unet2d } from './unet-2d.ts';
 export { type UnetVariant, unet2dCondition } from './unet-2d-condition.ts';
+export { parseUnet2dConfig, type Unet2dConfig } from './unet-2d-config.ts';
 export {
   type AdditionEmbedding,
   type BlockConfig,
@@ -15,10 +19,12 @@ export {
   type UnetConfig,
   type UnetEncoderConfig,
 } from './unet-config.ts';
+export type { UnetDecoderConfig } from './unet-decoder.ts';
 export { type UnetEncoder, unetEncoder } from './unet-encoder.ts';
 export {
   type AddedConditions,
   assertDims,
+  type Unet2dInputs,
   type UnetEncoderInputs,
   unetEncoderFeeds,
 } from './unet-inputs.ts';

@@ -1,5 +1,5 @@
 // What the blocks of one U-Net share, and the residual block as all of them use it.
-import { type NetworkBuilder, resnetBlock, type WeightScope } from '@emulsion/nn';
+import { type NetworkBuilder, type ResnetBlockShape, resnetBlock, type WeightScope } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
 import type { UnetEncoderConfig } from './unet-config.ts';
 
@@ -9,8 +9,8 @@ export interface Network {
   readonly config: UnetEncoderConfig;
   /** The time embedding after its activation, as each residual block takes it. */
   readonly activatedTime: Value;
-  /** The text, `[batch, sequence, crossAttentionDim]`. */
-  readonly encoderHiddenStates: Value;
+  /** The text, `[batch, sequence, crossAttentionDim]`, if there is one. */
+  readonly encoderHiddenStates: Value | undefined;
 }
 
 /** What the way down leaves for the way up. */
@@ -28,6 +28,7 @@ export interface ResnetShape {
   /** How often the sample was halved. */
   readonly level: number;
   readonly outputScaleFactor?: number;
+  readonly resampling?: ResnetBlockShape['resampling'];
 }
 
 /** A residual block of the network. */

@@ -7,13 +7,13 @@ import type { ClassEmbedding, UnetEncoderConfig } from './unet-config.ts';
  * The timestep, and what the configuration adds to it: a class label, a pooled text, numbers such as sizes. Writes the
  * inputs for them.
  * @param timestep the timestep's features, `[batch, channels of the first block]`
- * @param text as it comes, `[batch, sequence, …]`
+ * @param text as it comes, `[batch, sequence, …]`, if there is one
  * @returns `[batch, timeChannels]`
  */
 export function conditionEmbedding(
   n: NetworkBuilder,
   timestep: Value,
-  text: Value,
+  text: Value | undefined,
   w: WeightScope,
   config: UnetEncoderConfig,
 ): Value {
@@ -29,11 +29,11 @@ export function conditionEmbedding(
     const label = classLabelEmbedding(n, w.at('class_embedding'), classEmbedding, shape);
     time = n.op('Add', [time, label]);
   }
-  if (addition?.kind === 'text') {
-    const textChannels = config.encoderHiddenDim ?? config.crossAttentionDim;
+  if (addition?.kind === 'text' && text) {
+    const textChannels = config.encoderHiddenDim ?? config.crossAttentionDim!; // one of them, where there is a text
     const pooling = { textChannels, timeChannels, heads: addition.heads };
     time = n.op('Add', [time, textTimeEmbedding(n, text, w.at('add_embedding'), pooling)]);
-  } else if (addition) {
+  } else if (addition?.kind === 'text_time') {
     const added = n.input('added_conditions', 'float32', ['batch', addition.channels]);
     const projection = { inChannels: addition.channels, channels: timeChannels, activation: 'silu' };
     time = n.op('Add', [time, timeEmbedding(n, added, w.at('add_embedding'), projection)]);

@@ -1,10 +1,11 @@
 // The U-Net of Stable Diffusion (Rombach et al. 2022), diffusers' UNet2DConditionModel, as a graph.
-import { activate, conv2d, groupNorm, NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import { NetworkBuilder, type WeightScope } from '@emulsion/nn';
 import type { Model, Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
 import type { UnetConfig } from './unet-config.ts';
+import { unetDecoder } from './unet-decoder.ts';
 import { unetEncoder } from './unet-encoder.ts';
-import { type Sizes, upBlocks } from './up-blocks.ts';
+import type { Sizes } from './up-blocks.ts';
 
 /** Which of the graphs of one U-Net. */
 export interface UnetVariant {
@@ -32,20 +33,14 @@ export function unet2dCondition(
   dialect: Dialect,
   { sizes, residuals }: UnetVariant,
 ): Model {
-  const { outChannels, groups, epsilon, activation } = config;
   const n = new NetworkBuilder(name, dialect);
-  const encoder = unetEncoder(n, config, w);
+  const { network, skips, middle } = unetEncoder(n, config, w);
   const add = (to: Value, residual: string) =>
     residuals ? n.op('Add', [n.input(residual, 'float32', Array(4).fill(undefined)), to]) : to;
-  const skips = encoder.skips.map(({ value, channels }, i) => ({
+  const led = skips.map(({ value, channels }, i) => ({
     value: add(value, `down_block_residual_${i}`),
     channels,
   }));
-  const middle = add(encoder.middle, 'mid_block_residual');
-  let x = upBlocks(encoder.network, middle, skips, w, config.upBlocks, sizes);
-  const { channels } = config.upBlocks.at(-1)!;
-  x = groupNorm(n, x, w.at('conv_norm_out'), { channels, groups, epsilon });
-  x = activate(n, x, activation);
-  n.output('model_output', conv2d(n, x, w.at('conv_out'), { inChannels: channels, outChannels, kernel: 3 }));
+  unetDecoder({ network, skips: led, middle: add(middle, 'mid_block_residual') }, w, config, sizes);
   return n.build();
 }

@@ -1,12 +1,12 @@
 // The config.json of diffusers' UNet2DConditionModel, and of networks that share its way down.
 import { ConfigReader } from '@emulsion/nn';
 
-export const downBlockTypes = ['DownBlock2D', 'CrossAttnDownBlock2D'] as const;
-export const upBlockTypes = ['UpBlock2D', 'CrossAttnUpBlock2D'] as const;
-export const midBlockTypes = ['UNetMidBlock2DCrossAttn', 'UNetMidBlock2D'] as const;
+const downBlockTypes = ['DownBlock2D', 'CrossAttnDownBlock2D'] as const;
+const upBlockTypes = ['UpBlock2D', 'CrossAttnUpBlock2D'] as const;
+const midBlockTypes = ['UNetMidBlock2DCrossAttn', 'UNetMidBlock2D'] as const;
 
-/** What follows the residual blocks: nothing, or a transformer in which the pixels attend to the text. */
-export type BlockAttention = 'none' | 'text';
+/** What follows the residual blocks: nothing, attention among the pixels, or a transformer in which they attend to the text. */
+export type BlockAttention = 'none' | 'pixels' | 'text';
 
 /** One resolution of the U-Net. */
 export interface BlockConfig {
@@ -15,10 +15,14 @@ export interface BlockConfig {
   readonly layers: number;
   readonly attention: BlockAttention;
   readonly heads: number;
+  /** Groups of the normalization before attention; `undefined` is none. */
+  readonly attentionGroups: number | undefined;
   /** Transformer blocks after each residual block. */
   readonly transformerLayers: readonly number[];
   /** Whether both attentions of a transformer block are to the text. */
   readonly onlyCrossAttention: boolean;
+  /** What halves or enlarges between resolutions: a convolution or a residual block. */
+  readonly resampling: 'conv' | 'resnet';
 }
 
 /** What a class label becomes before it is added to the time embedding. */
@@ -55,8 +59,8 @@ export interface UnetEncoderConfig {
   readonly timestepCondChannels: number | undefined;
   readonly classEmbedding: ClassEmbedding | undefined;
   readonly addition: AdditionEmbedding | undefined;
-  /** Channels of the text that the transformers attend to. */
-  readonly crossAttentionDim: number;
+  /** Channels of the text that the transformers attend to; `undefined` in networks without text. */
+  readonly crossAttentionDim: number | undefined;
   /** Channels of the text that comes, if it is projected to `crossAttentionDim` first. */
   readonly encoderHiddenDim: number | undefined;
   readonly linearProjection: boolean;
@@ -69,6 +73,7 @@ export interface UnetEncoderConfig {
 
 /** The U-Net of Stable Diffusion and its relatives, as its config.json describes it. */
 export interface UnetConfig extends UnetEncoderConfig {
+  readonly crossAttentionDim: number;
   readonly outChannels: number;
   readonly upBlocks: readonly BlockConfig[];
 }
@@ -135,7 +140,7 @@ export function parseUnetEncoderConfig(name: string, json: unknown): UnetEncoder
   return parseEncoder(new ConfigReader(name, json));
 }
 
-function parseEncoder(config: ConfigReader): UnetEncoderConfig {
+function parseEncoder(config: ConfigReader): UnetEncoderConfig & Pick<UnetConfig, 'crossAttentionDim'> {
   for (const [key, values] of Object.entries(supported)) config.refuseUnless(key, values);
   const channels = config.numbers('block_out_channels');
   const count = channels.length;
@@ -152,13 +157,15 @@ function parseEncoder(config: ConfigReader): UnetEncoderConfig {
   const transformerLayers = config.perLayer('transformer_layers_per_block', layers, 1);
   const onlyCross = config.flagPerBlock('only_cross_attention', count, false);
   const crossAttentionDim = config.number('cross_attention_dim', 1280);
+  const groups = config.number('norm_num_groups', 32);
+  const kind = { attentionGroups: groups, resampling: 'conv' } as const;
   const encoderHiddenDim = config.optionalNumber('encoder_hid_dim');
   if (encoderHiddenDim === undefined) config.refuseUnless('encoder_hid_dim_type', [null]);
   return {
     inChannels: config.number('in_channels', 4),
     sampleSize: config.optionalNumber('sample_size'),
     activation: config.string('act_fn', 'silu'),
-    groups: config.number('norm_num_groups', 32),
+    groups,
     epsilon: config.number('norm_eps', 1e-5),
     flipSinToCos: config.boolean('flip_sin_to_cos', true),
     frequencyShift: config.number('freq_shift', 0),
@@ -166,7 +173,7 @@ function parseEncoder(config: ConfigReader): UnetEncoderConfig {
     timeScaleShift:
       config.oneOf('resnet_time_scale_shift', ['default', 'scale_shift'], 'default') === 'scale_shift',
     timestepCondChannels: config.optionalNumber('time_cond_proj_dim'),
-    classEmbedding: parseClassEmbedding(config),
+    classEmbedding: parseClassEmbedding(config, ['timestep', 'projection', 'simple_projection', 'identity']),
     addition: parseAddition(config),
     crossAttentionDim,
     encoderHiddenDim,
@@ -180,6 +187,7 @@ function parseEncoder(config: ConfigReader): UnetEncoderConfig {
       heads: heads[i]!,
       transformerLayers: transformerLayers[i]!,
       onlyCrossAttention: onlyCross[i]!,
+      ...kind,
     })),
     midBlock: parseMidBlock(config, {
       channels: channels.at(-1)!,
@@ -187,12 +195,13 @@ function parseEncoder(config: ConfigReader): UnetEncoderConfig {
       // As many as the last block has; of a block that names its layers, the first.
       transformerLayers: transformerLayers.at(-1)!.slice(0, 1),
       onlyCrossAttention: false,
+      ...kind,
     }),
   };
 }
 
 /** The types of the blocks, one for each. */
-function blockTypes<Type extends string>(
+export function blockTypes<Type extends string>(
   config: ConfigReader,
   key: string,
   known: readonly Type[],
@@ -217,13 +226,16 @@ function parseMidBlock(
     : { ...block, layers: 1, attention: 'text' };
 }
 
-function parseClassEmbedding(config: ConfigReader): ClassEmbedding | undefined {
+/** The class embedding, if there is one: a table, or one of the named kinds. */
+export function parseClassEmbedding(
+  config: ConfigReader,
+  kinds: readonly Exclude<ClassEmbedding['kind'], 'table'>[],
+): ClassEmbedding | undefined {
   const type = config.optionalString('class_embed_type');
   if (type === undefined) {
     const classes = config.optionalNumber('num_class_embeds');
     return classes === undefined ? undefined : { kind: 'table', classes };
   }
-  const kinds = ['timestep', 'projection', 'simple_projection', 'identity'] as const;
   const kind = config.oneOf('class_embed_type', kinds);
   if (kind === 'timestep') return { kind };
   if (kind === 'identity')

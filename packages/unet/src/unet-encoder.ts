@@ -31,23 +31,17 @@ export function unetEncoder(
   const { channels } = config.downBlocks[0]!;
   const sample = n.input('sample', 'float32', ['batch', inChannels, 'height', 'width']);
   const timestep = n.input('timestep_features', 'float32', ['batch', channels]);
-  const text = n.input('encoder_hidden_states', 'float32', [
-    'batch',
-    'sequence',
-    encoderHiddenDim ?? crossAttentionDim,
-  ]);
+  const textChannels = encoderHiddenDim ?? crossAttentionDim;
+  const text =
+    textChannels === undefined
+      ? undefined
+      : n.input('encoder_hidden_states', 'float32', ['batch', 'sequence', textChannels]);
   const time = conditionEmbedding(n, timestep, text, w, config);
   const network = {
     n,
     config,
     activatedTime: activate(n, time, activation),
-    encoderHiddenStates:
-      encoderHiddenDim === undefined
-        ? text
-        : linear(n, text, w.at('encoder_hid_proj'), {
-            inFeatures: encoderHiddenDim,
-            outFeatures: crossAttentionDim,
-          }),
+    encoderHiddenStates: text && projectText(n, text, w, config),
   };
   let x = conv2d(n, sample, w.at('conv_in'), { inChannels, outChannels: channels, kernel: 3 });
   if (hint) x = n.op('Add', [x, hint]);
@@ -55,4 +49,16 @@ export function unetEncoder(
   x = downBlocks(network, x, skips, w);
   if (config.midBlock) x = midBlock(network, x, w.at('mid_block'), config.midBlock);
   return { network, skips, middle: x };
+}
+
+/** The text with the channels that the transformers attend to. */
+function projectText(
+  n: NetworkBuilder,
+  text: Value,
+  w: WeightScope,
+  { encoderHiddenDim, crossAttentionDim }: UnetEncoderConfig,
+): Value {
+  if (encoderHiddenDim === undefined || crossAttentionDim === undefined) return text;
+  const shape = { inFeatures: encoderHiddenDim, outFeatures: crossAttentionDim };
+  return linear(n, text, w.at('encoder_hid_proj'), shape);
 }

@@ -14,23 +14,28 @@ export interface AddedConditions {
   readonly timeIds: Tensor;
 }
 
-/** What a U-Net is asked. The optional inputs are those that some models take, and others not. */
-export interface UnetEncoderInputs {
+/** What a U-Net without text is asked. The optional inputs are those that some models take, and others not. */
+export interface Unet2dInputs {
   /** Noisy latents, scaled as the scheduler says: `[batch, inChannels, height, width]`. */
   readonly sample: Tensor;
   /** One timestep for all samples, or one for each. */
   readonly timestep: number | readonly number[];
+  /** A class, or a number such as the level of noise on a picture to enlarge, for all or for each; or a vector for each. */
+  readonly classLabels?: number | readonly number[] | Tensor | undefined;
+}
+
+/** What a U-Net is asked that reads a text. */
+export interface UnetEncoderInputs extends Unet2dInputs {
   /** The text encoder's output: `[batch, sequence, crossAttentionDim]`. */
   readonly encoderHiddenStates: Tensor;
   /** For LCM, the guidance scale's features: `[batch, timestepCondChannels]`; without them the model guides as it was trained. */
   readonly timestepCond?: Tensor | undefined;
   /** For Stable Diffusion XL. */
   readonly addedConditions?: AddedConditions | undefined;
-  /** A class, or a number such as the level of noise on a picture to enlarge, for all or for each; or a vector for each. */
-  readonly classLabels?: number | readonly number[] | Tensor | undefined;
 }
 
 type Feeds = Record<string, AnyTensor>;
+type AnyInputs = Unet2dInputs & Partial<UnetEncoderInputs>;
 
 /**
  * What the graph of `unetEncoder` is fed.
@@ -38,17 +43,15 @@ type Feeds = Record<string, AnyTensor>;
  * @throws {ShapeError} if an input has another shape than the network takes, {InvalidArgumentError} if one is missing,
  * too many, or a class is not among those of the model
  */
-export function unetEncoderFeeds(name: string, config: UnetEncoderConfig, inputs: UnetEncoderInputs): Feeds {
-  const { sample, timestep, encoderHiddenStates } = inputs;
+export function unetEncoderFeeds(name: string, config: UnetEncoderConfig, inputs: AnyInputs): Feeds {
+  const { sample, timestep } = inputs;
   const batch = sample.dims[0] ?? 0;
-  const textChannels = config.encoderHiddenDim ?? config.crossAttentionDim;
   assertDims(name, 'sample', sample, [undefined, config.inChannels, undefined, undefined]);
-  assertDims(name, 'encoderHiddenStates', encoderHiddenStates, [batch, undefined, textChannels]);
   const timesteps = perSample(name, 'timesteps', timestep, batch);
   return {
     sample,
     timestep_features: features(config, timesteps, config.downBlocks[0]!.channels),
-    encoder_hidden_states: encoderHiddenStates,
+    ...textFeed(name, config, inputs, batch),
     ...timestepCondFeed(name, config, inputs, batch),
     ...classLabelFeed(name, config, inputs, batch),
     ...addedConditionsFeed(name, config, inputs, batch),
@@ -61,10 +64,23 @@ const features = (
   channels: number,
 ) => timestepFeatures(values, { channels, flipSinToCos, frequencyShift });
 
+function textFeed(
+  name: string,
+  { encoderHiddenDim, crossAttentionDim }: UnetEncoderConfig,
+  { encoderHiddenStates }: AnyInputs,
+  batch: number,
+): Feeds {
+  const channels = encoderHiddenDim ?? crossAttentionDim;
+  if (channels === undefined) return encoderHiddenStates ? refuse(name, 'encoderHiddenStates') : {};
+  if (!encoderHiddenStates) return miss(name, 'encoderHiddenStates');
+  assertDims(name, 'encoderHiddenStates', encoderHiddenStates, [batch, undefined, channels]);
+  return { encoder_hidden_states: encoderHiddenStates };
+}
+
 function timestepCondFeed(
   name: string,
   { timestepCondChannels: channels }: UnetEncoderConfig,
-  { timestepCond }: UnetEncoderInputs,
+  { timestepCond }: AnyInputs,
   batch: number,
 ): Feeds {
   if (channels === undefined) return timestepCond ? refuse(name, 'timestepCond') : {};
@@ -76,7 +92,7 @@ function timestepCondFeed(
 function classLabelFeed(
   name: string,
   config: UnetEncoderConfig,
-  { classLabels }: UnetEncoderInputs,
+  { classLabels }: AnyInputs,
   batch: number,
 ): Feeds {
   const { classEmbedding } = config;
@@ -109,7 +125,7 @@ function classLabelFeed(
 function addedConditionsFeed(
   name: string,
   config: UnetEncoderConfig,
-  { addedConditions }: UnetEncoderInputs,
+  { addedConditions }: AnyInputs,
   batch: number,
 ): Feeds {
   const { addition } = config;

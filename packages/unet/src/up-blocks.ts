@@ -41,13 +41,30 @@ export function upBlocks(
       inChannels = channels;
     }
     if (level > 0) {
-      const conv = scope.at('upsamplers.0.conv');
-      const same = { inChannels: channels, outChannels: channels };
-      x =
-        sizes === 'halvable'
-          ? enlargingConv2d(n, x, conv, same)
-          : conv2d(n, enlargeTo(n, x, skips.at(-1)!.value), conv, { ...same, kernel: 3 });
+      const like = sizes === 'any' ? skips.at(-1)!.value : undefined;
+      x = enlarge(network, x, scope, block, level - 1, like);
     }
   }
   return x;
+}
+
+/** The input at twice its size, or the size of `like`, now halved `level` times. */
+function enlarge(
+  network: Network,
+  x: Value,
+  w: WeightScope,
+  { channels, resampling }: BlockConfig,
+  level: number,
+  like: Value | undefined,
+): Value {
+  const { n } = network;
+  const same = { inChannels: channels, outChannels: channels };
+  if (resampling === 'resnet') {
+    const enlarging = like ? { like } : 'enlarge';
+    return resnet(network, x, w.at('upsamplers.0'), { ...same, level, resampling: enlarging });
+  }
+  const conv = w.at('upsamplers.0.conv');
+  return like
+    ? conv2d(n, enlargeTo(n, x, like), conv, { ...same, kernel: 3 })
+    : enlargingConv2d(n, x, conv, same);
 }
