@@ -1,8 +1,6 @@
 // Stable Diffusion 1.5 without its weights: the published configurations, and the name and shape of every tensor.
 import { sizeOf } from '@emulsion/tensor';
-
-/** Shapes of tensors by name. */
-export type Shapes = Map<string, readonly number[]>;
+import { Layers, type Shapes } from './layers.ts';
 
 export const modelIndex = {
   _class_name: 'StableDiffusionPipeline',
@@ -87,54 +85,6 @@ export const textEncoderConfig = {
   projection_dim: 768,
   vocab_size: 49408,
 };
-
-/** Collects the shapes of layers. */
-class Layers {
-  readonly shapes: Shapes = new Map();
-
-  linear(path: string, inFeatures: number, outFeatures: number, bias = true): void {
-    this.shapes.set(`${path}.weight`, [outFeatures, inFeatures]);
-    if (bias) this.shapes.set(`${path}.bias`, [outFeatures]);
-  }
-
-  conv(path: string, inChannels: number, outChannels: number, kernel: number): void {
-    this.shapes.set(`${path}.weight`, [outChannels, inChannels, kernel, kernel]);
-    this.shapes.set(`${path}.bias`, [outChannels]);
-  }
-
-  norm(path: string, channels: number): void {
-    this.shapes.set(`${path}.weight`, [channels]);
-    this.shapes.set(`${path}.bias`, [channels]);
-  }
-
-  resnet(path: string, inChannels: number, outChannels: number, timeChannels?: number): void {
-    this.norm(`${path}.norm1`, inChannels);
-    this.conv(`${path}.conv1`, inChannels, outChannels, 3);
-    if (timeChannels !== undefined) this.linear(`${path}.time_emb_proj`, timeChannels, outChannels);
-    this.norm(`${path}.norm2`, outChannels);
-    this.conv(`${path}.conv2`, outChannels, outChannels, 3);
-    if (inChannels !== outChannels) this.conv(`${path}.conv_shortcut`, inChannels, outChannels, 1);
-  }
-
-  transformer(path: string, channels: number, contextChannels: number): void {
-    this.norm(`${path}.norm`, channels);
-    this.conv(`${path}.proj_in`, channels, channels, 1);
-    const block = `${path}.transformer_blocks.0`;
-    for (const [name, inFeatures] of [
-      ['attn1', channels],
-      ['attn2', contextChannels],
-    ] as const) {
-      this.linear(`${block}.${name}.to_q`, channels, channels, false);
-      this.linear(`${block}.${name}.to_k`, inFeatures, channels, false);
-      this.linear(`${block}.${name}.to_v`, inFeatures, channels, false);
-      this.linear(`${block}.${name}.to_out.0`, channels, channels);
-    }
-    this.linear(`${block}.ff.net.0.proj`, channels, 8 * channels);
-    this.linear(`${block}.ff.net.2`, 4 * channels, channels);
-    for (const norm of ['norm1', 'norm2', 'norm3']) this.norm(`${block}.${norm}`, channels);
-    this.conv(`${path}.proj_out`, channels, channels, 1);
-  }
-}
 
 /** The 686 tensors of the U-Net, 859,520,964 elements. */
 export function unetShapes(): Shapes {

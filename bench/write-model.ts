@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { sizeOf, toFloat16 } from '@emulsion/tensor';
+import type { Shapes } from './layers.ts';
 import {
   modelIndex,
-  type Shapes,
   schedulerConfig,
   textEncoderConfig,
   textEncoderShapes,
@@ -16,6 +16,7 @@ import {
   vaeConfig,
   vaeShapes,
 } from './stable-diffusion-1.ts';
+import { xlUnetConfig, xlUnetShapes } from './stable-diffusion-xl.ts';
 
 export const weightTypes = ['fp32', 'fp16'] as const;
 export type WeightType = (typeof weightTypes)[number];
@@ -48,6 +49,20 @@ export async function writeModel(folder: string, type: WeightType): Promise<void
   await weights('vae/diffusion_pytorch_model.safetensors', vaeShapes());
   for (const file of tokenizerFiles)
     await copyFile(join(tokenizerFolder, file), join(unfinished, 'tokenizer', file));
+  await rename(unfinished, folder);
+}
+
+/** Writes the U-Net of Stable Diffusion XL alone in float16, 5.1 GB, unless it is there. */
+export async function writeXlUnet(folder: string): Promise<void> {
+  if (await stat(folder).catch(() => undefined)) return;
+  const unfinished = `${folder}.unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished, { recursive: true });
+  await writeFile(join(unfinished, 'config.json'), JSON.stringify(xlUnetConfig, null, 2));
+  await pipeline(
+    safetensorsOf(xlUnetShapes(), 'fp16'),
+    createWriteStream(join(unfinished, 'diffusion_pytorch_model.safetensors')),
+  );
   await rename(unfinished, folder);
 }
 
