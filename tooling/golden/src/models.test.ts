@@ -13,6 +13,7 @@ import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
 import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFolderAt } from '@emulsion/testing';
 import { loadSdxlPromptEncoder, loadT5Encoder, loadTextEncoder } from '@emulsion/text-encoder';
+import { loadFluxTransformer, loadSd3Transformer } from '@emulsion/transformer';
 import { loadUnet, type UnetInputs } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll } from 'vitest';
@@ -61,6 +62,8 @@ const kinds: Readonly<Record<string, (golden: Golden, models: Models) => Promise
   unet: checkUnet,
   vae: checkVae,
   autoencoder_tiny: checkTinyVae,
+  sd3_transformer: checkSd3Transformer,
+  flux_transformer: checkFluxTransformer,
   pipeline: checkPipeline,
 };
 
@@ -198,6 +201,52 @@ async function checkUnet(golden: Golden, models: Models): Promise<Check | string
     const out = await golden.tensor('out');
     for (const [i, timestep] of timesteps.entries()) {
       const actual = await unet.predict({ sample, timestep, ...conditions });
+      assertClose(`out at timestep ${timestep}`, actual, unstack(out, i), tolerance);
+    }
+  };
+}
+
+async function checkSd3Transformer(golden: Golden, models: Models): Promise<Check | string> {
+  const transformer = await loadOnce(
+    (await modelOf(golden, models)).subfolder('transformer'),
+    loadSd3Transformer,
+  );
+  if (typeof transformer === 'string') return transformer;
+  return async () => {
+    const { timesteps = [], tolerance } = golden.json;
+    const inputs = {
+      sample: await golden.tensor('in.hidden_states'),
+      encoderHiddenStates: await golden.tensor('in.encoder_hidden_states'),
+      pooledTextEmbeds: await golden.tensor('in.pooled_projections'),
+    };
+    const out = await golden.tensor('out');
+    for (const [i, timestep] of timesteps.entries()) {
+      const actual = await transformer.predict({ ...inputs, timestep });
+      assertClose(`out at timestep ${timestep}`, actual, unstack(out, i), tolerance);
+    }
+  };
+}
+
+async function checkFluxTransformer(golden: Golden, models: Models): Promise<Check | string> {
+  const transformer = await loadOnce(
+    (await modelOf(golden, models)).subfolder('transformer'),
+    loadFluxTransformer,
+  );
+  if (typeof transformer === 'string') return transformer;
+  return async () => {
+    const { timesteps = [], tolerance } = golden.json;
+    const guidance = await golden.tensor('in.guidance');
+    const inputs = {
+      sample: await golden.tensor('in.hidden_states'),
+      encoderHiddenStates: await golden.tensor('in.encoder_hidden_states'),
+      pooledTextEmbeds: await golden.tensor('in.pooled_projections'),
+      positions: await golden.tensor('in.img_ids'),
+      textPositions: await golden.tensor('in.txt_ids'),
+      guidance: Array.from(guidance.data),
+    };
+    const out = await golden.tensor('out');
+    for (const [i, timestep] of timesteps.entries()) {
+      const actual = await transformer.predict({ ...inputs, timestep });
       assertClose(`out at timestep ${timestep}`, actual, unstack(out, i), tolerance);
     }
   };

@@ -23,8 +23,6 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', kind: 'unet', family: 'deepfloyd_if', reason: 'U-Nets on pixels come later' },
   { area: 'models', kind: 'unet', family: 'unclip', reason: 'U-Nets on pixels come later' },
   { area: 'models', kind: 'encode_prompt', family: 'sd3', reason: 'diffusion transformers come later' },
-  { area: 'models', kind: 'sd3_transformer', reason: 'diffusion transformers come later' },
-  { area: 'models', kind: 'flux_transformer', reason: 'diffusion transformers come later' },
   { area: 'models', kind: 'prior_transformer', reason: 'UnCLIP comes later' },
   { area: 'models', kind: 'unclip_text_proj', reason: 'UnCLIP comes later' },
   { area: 'models', kind: 'train', reason: 'training comes later' },

@@ -1,0 +1,112 @@
+import {
+  type Folder,
+  memoryFolder,
+  openWeights,
+  readJson,
+  readTensor,
+  writeSafetensors,
+} from '@emulsion/checkpoints';
+import type { Device } from '@emulsion/runtime';
+import { createRng, type Tensor, tensor, zeros } from '@emulsion/tensor';
+import { createTestDevice, openFixture } from '@emulsion/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadSd3Transformer } from './load-sd3-transformer.ts';
+import { parseSd3TransformerConfig } from './sd3-config.ts';
+
+let device: Device;
+let stored: Folder;
+let config: Record<string, unknown>;
+beforeAll(async () => {
+  device = await createTestDevice();
+  stored = await openFixture('golden/open/models/sd3/transformer');
+  config = (await readJson(stored, 'config.json')) as typeof config; // an object, as in every model
+});
+afterAll(() => device.dispose());
+
+const normal = (seed: number, ...dims: number[]) => createRng({ kind: 'torch-cpu', seed }).normal(dims);
+const inputs = () => ({
+  sample: normal(0, 1, 16, 4, 6),
+  timestep: 500,
+  encoderHiddenStates: normal(1, 1, 5, 64),
+  pooledTextEmbeds: normal(2, 1, 64),
+});
+const worst = (a: Tensor, b: Tensor) =>
+  a.data.reduce((max, value, i) => Math.max(max, Math.abs(value - b.data[i]!)), 0);
+
+/** The model with a second attention in its first block, whose gate is `gate` everywhere. */
+async function withDualAttention(gate: number): Promise<Folder> {
+  const tensors: Record<string, Tensor> = {};
+  for (const [name, weight] of await openWeights(stored)) {
+    tensors[name] = await readTensor(stored, weight);
+    if (/^transformer_blocks\.0\.attn\.(to_[qkv]|to_out|norm_[qk])/.test(name))
+      tensors[name.replace('.attn.', '.attn2.')] = tensors[name];
+  }
+  const longer = (name: string, dims: readonly number[], fill: number) => {
+    const { data } = tensors[name]!;
+    const more = new Float32Array((data.length / 6) * 9);
+    more.set(data);
+    more.fill(fill, (data.length / 6) * 8);
+    tensors[name] = tensor(more, dims);
+  };
+  longer('transformer_blocks.0.norm1.linear.weight', [9 * 32, 32], 0);
+  longer('transformer_blocks.0.norm1.linear.bias', [9 * 32], gate);
+  return memoryFolder({
+    'config.json': JSON.stringify({ ...config, dual_attention_layers: [0] }),
+    'diffusion_pytorch_model.safetensors': writeSafetensors(tensors),
+  });
+}
+
+test('a second attention adds what its gate lets through', async () => {
+  const outputs = [];
+  for (const folder of [stored, await withDualAttention(0), await withDualAttention(1)]) {
+    const transformer = await loadSd3Transformer(folder, { device });
+    expect(transformer.unusedWeights).toEqual([]);
+    outputs.push(await transformer.predict(inputs()));
+    await transformer.dispose();
+  }
+  const [without, closed, open] = outputs;
+  expect(without!.dims).toEqual([1, 16, 4, 6]);
+  expect(worst(closed!, without!)).toBeLessThan(1e-5);
+  expect(worst(open!, without!)).toBeGreaterThan(1e-2);
+});
+
+test('each sample of a batch has its own time and text', async () => {
+  const transformer = await loadSd3Transformer(stored, { device });
+  const second = {
+    sample: normal(5, 1, 16, 4, 6),
+    timestep: 20,
+    encoderHiddenStates: normal(6, 1, 5, 64),
+    pooledTextEmbeds: normal(7, 1, 64),
+  };
+  const first = inputs();
+  const { ops } = device;
+  const both = await transformer.predict({
+    sample: ops.concat([first.sample, second.sample]),
+    timestep: [500, 20],
+    encoderHiddenStates: ops.concat([first.encoderHiddenStates, second.encoderHiddenStates]),
+    pooledTextEmbeds: ops.concat([first.pooledTextEmbeds, second.pooledTextEmbeds]),
+  });
+  expect(worst(ops.slice(both, 0, 1), await transformer.predict(first))).toBeLessThan(1e-5);
+  expect(worst(ops.slice(both, 1, 2), await transformer.predict(second))).toBeLessThan(1e-5);
+  await transformer.dispose();
+});
+
+test('inputs that the model does not take are refused with what it takes', async () => {
+  const transformer = await loadSd3Transformer(stored, { device });
+  await expect(transformer.predict({ ...inputs(), sample: zeros([1, 16, 4, 34]) })).rejects.toThrow(
+    'transformer: the latents are 4×34, this model takes multiples of 2 up to 32. Choose another size of picture.',
+  );
+  await expect(transformer.predict({ ...inputs(), sample: zeros([1, 4, 4, 4]) })).rejects.toThrow(
+    'transformer: "sample" is [1, 4, 4, 4], this model takes [any, 16, any, any]. Use the text encoders and the latents that belong to it.',
+  );
+  await transformer.dispose();
+});
+
+test('what is not supported is refused by name', () => {
+  expect(() => parseSd3TransformerConfig('transformer', { ...config, qk_norm: 'layer_norm' })).toThrow(
+    'transformer: "qk_norm" in its config.json is "layer_norm"; null, "rms_norm" are supported.',
+  );
+  expect(() => parseSd3TransformerConfig('transformer', { ...config, caption_projection_dim: 64 })).toThrow(
+    '32, as all heads have together, is wanted.',
+  );
+});
