@@ -1,39 +1,129 @@
 // From prompts to the conditions of a U-Net, one row for each picture.
 import type { Guided } from '@emulsion/guidance';
-import { InvalidArgumentError } from '@emulsion/tensor';
+import { InvalidArgumentError, type Tensor, type TensorOps, tensor, zeros } from '@emulsion/tensor';
+import type { SdxlPromptEncoder } from '@emulsion/text-encoder';
+import { guidanceFeatures } from '@emulsion/unet';
 import type { PaintOptions } from './paint-options.ts';
 import { listOf, type PaintRequest } from './paint-request.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import type { UnetCondition } from './unet-denoiser.ts';
 
+/** What the conditions are of. */
+export interface ConditionsRequest extends Pick<PaintRequest, 'prompts' | 'pictures'> {
+  /** Whether the negative condition is evaluated; if not, it is the positive one. */
+  readonly guided: boolean;
+  /** Pixels of the pictures. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Encodes texts, one row for each; `undefined` stands for a negative prompt that was not given. */
+type Encode = (texts: readonly string[] | undefined, positive: boolean) => Promise<UnetCondition>;
+
 /**
  * Encodes a request's prompts, each as often as pictures are made of it, with their negatives.
- * @param guided whether the negative condition is evaluated; if not, it is the positive one
  * @throws {InvalidArgumentError} if there are negative prompts for other than one or all prompts, and the errors of
  * the prompt encoder
  */
 export async function encodeConditions(
-  { promptEncoder, device }: Pick<StableDiffusionParts, 'promptEncoder' | 'device'>,
-  { clipSkip, truncatePrompt, signal, negativePrompt }: PaintOptions,
-  { prompts, pictures }: Pick<PaintRequest, 'prompts' | 'pictures'>,
-  guided: boolean,
+  parts: Omit<StableDiffusionParts, 'vae' | 'schedulerConfig'>,
+  options: PaintOptions,
+  request: ConditionsRequest,
 ): Promise<Guided<UnetCondition>> {
-  const { ops } = device;
-  const negatives = listOf(negativePrompt ?? '');
-  if (negatives.length !== 1 && negatives.length !== prompts.length) {
+  const { negativePrompt } = options;
+  const { prompts, guided } = request;
+  const negatives = negativePrompt === undefined ? undefined : listOf(negativePrompt);
+  if (negatives && negatives.length !== 1 && negatives.length !== prompts.length) {
     throw new InvalidArgumentError(
       `negativePrompt: ${negatives.length} came for ${prompts.length} prompts. Give one for all or one for each.`,
     );
   }
-  const encode = async (texts: readonly string[], skip?: number): Promise<UnetCondition> => {
-    const encoded = await promptEncoder.encode(texts, { clipSkip: skip, truncatePrompt, signal });
-    const rows = Array.from({ length: pictures }, (_, picture) => {
-      const row = Math.floor((picture * texts.length) / pictures);
-      return ops.slice(encoded, row, row + 1);
-    });
-    return { encoderHiddenStates: ops.concat(rows) };
+  const { promptEncoder } = parts;
+  const encode =
+    'encoders' in promptEncoder
+      ? sdxlEncode(parts, promptEncoder, options, request)
+      : clipEncode(parts, promptEncoder, options, request);
+  const guidance = guidanceCondition(parts, options, request.pictures);
+  const positive = { ...(await encode(prompts, true)), ...guidance };
+  return { positive, negative: guided ? { ...(await encode(negatives, false)), ...guidance } : positive };
+}
+
+/** The guidance scale as an input, of networks that were distilled to take it. */
+function guidanceCondition(
+  { unet }: Pick<StableDiffusionParts, 'unet'>,
+  { guidanceScale = 7.5 }: PaintOptions,
+  pictures: number,
+): Partial<UnetCondition> {
+  const { timestepCondChannels: channels } = unet.config;
+  if (channels === undefined) return {};
+  return {
+    timestepCond: guidanceFeatures(
+      Array.from({ length: pictures }, () => guidanceScale),
+      channels,
+    ),
   };
-  const positive = await encode(prompts, clipSkip);
-  // diffusers skips layers for the prompt only.
-  return { positive, negative: guided ? await encode(negatives) : positive };
+}
+
+/** Rows of texts as rows of pictures, each text as often as pictures are made of it. */
+function spreadRows(ops: TensorOps, x: Tensor, pictures: number): Tensor {
+  const texts = x.dims[0]!;
+  return ops.concat(
+    Array.from({ length: pictures }, (_, picture) => {
+      const row = Math.floor((picture * texts) / pictures);
+      return ops.slice(x, row, row + 1);
+    }),
+  );
+}
+
+function clipEncode(
+  { device: { ops } }: Pick<StableDiffusionParts, 'device'>,
+  promptEncoder: Exclude<StableDiffusionParts['promptEncoder'], SdxlPromptEncoder>,
+  { clipSkip, truncatePrompt, signal }: PaintOptions,
+  { pictures }: ConditionsRequest,
+): Encode {
+  return async (texts = [''], positive) => {
+    // diffusers skips layers for the prompt only.
+    const skip = positive ? clipSkip : undefined;
+    const encoded = await promptEncoder.encode(texts, { clipSkip: skip, truncatePrompt, signal });
+    return { encoderHiddenStates: spreadRows(ops, encoded, pictures) };
+  };
+}
+
+/** Stable Diffusion XL: beside the text the network is told sizes and the place of a crop (Podell et al. 2023, section 2.2). */
+function sdxlEncode(
+  {
+    device: { ops },
+    forceZerosForEmptyPrompt = false,
+  }: Omit<StableDiffusionParts, 'vae' | 'schedulerConfig'>,
+  promptEncoder: SdxlPromptEncoder,
+  options: PaintOptions,
+  { pictures, width, height }: ConditionsRequest,
+): Encode {
+  const { clipSkip, truncatePrompt, signal } = options;
+  const {
+    originalSize = [height, width],
+    targetSize = [height, width],
+    cropsCoordsTopLeft = [0, 0],
+  } = options;
+  const ids = [...originalSize, ...cropsCoordsTopLeft, ...targetSize];
+  const timeIds = tensor(
+    Float32Array.from({ length: pictures * ids.length }, (_, i) => ids[i % ids.length]!),
+    [pictures, ids.length],
+  );
+  return async (texts, positive) => {
+    const second = positive ? options.prompt2 : options.negativePrompt2;
+    const encoded = await promptEncoder.encode(texts ?? [''], {
+      prompts2: second === undefined ? undefined : listOf(second),
+      // diffusers skips layers for the prompt only.
+      clipSkip: positive ? clipSkip : undefined,
+      truncatePrompt,
+      signal,
+    });
+    const blank = texts === undefined && second === undefined && forceZerosForEmptyPrompt;
+    const rows = (x: Tensor) => spreadRows(ops, blank ? zeros(x.dims) : x, pictures);
+    return {
+      encoderHiddenStates: rows(encoded.promptEmbeds),
+      addedConditions: { textEmbeds: rows(encoded.pooledPromptEmbeds), timeIds },
+    };
+  };
 }

@@ -39,7 +39,8 @@ export async function encodePicture(
   return repeatTo(ops, vae.toLatents(z), pictures);
 }
 
-function assertRepeatable({ dims }: Tensor, pictures: number): void {
+/** @throws {InvalidArgumentError} if there are other than one picture or all */
+export function assertRepeatable({ dims }: Tensor, pictures: number): void {
   const own = dims[0]!;
   if (pictures % own === 0) return;
   throw new InvalidArgumentError(

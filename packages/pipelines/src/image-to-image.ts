@@ -4,7 +4,7 @@ import type { Tensor } from '@emulsion/tensor';
 import { encodePicture, pixelsOf } from './encode-picture.ts';
 import { guidedByPrompts, paint } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
-import { paintRequest } from './paint-request.ts';
+import { type PaintRequest, paintRequest } from './paint-request.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { firstStep } from './strength.ts';
 
@@ -25,14 +25,25 @@ export async function imageToImage(
   parts: StableDiffusionParts,
   options: ImageToImageOptions,
 ): Promise<PaintResult> {
-  const { strength = 0.8, signal } = options;
-  const { ops } = parts.device;
+  const { strength = 0.8 } = options;
   const request = paintRequest(parts, options);
+  const beginIndex = firstStep(request.plan, strength, request.scheduler.evaluationsPerStep);
+  return paintOver(parts, options, request, beginIndex);
+}
+
+/** Paints over a picture, from an entry of the plan's timesteps on. */
+export async function paintOver(
+  parts: StableDiffusionParts,
+  options: ImageToImageOptions,
+  request: PaintRequest,
+  beginIndex: number,
+): Promise<PaintResult> {
+  const { ops } = parts.device;
   const { noise, pictures, scheduler, plan } = request;
-  const beginIndex = firstStep(plan, strength, scheduler.evaluationsPerStep);
-  const clean = await encodePicture(parts, pixelsOf(options.image), { pictures, noise, signal });
-  const started = noise.start(clean.dims, parts.vae.config.scale);
-  const sample = scheduler.addNoise({ sample: clean, noise: started, plan, beginIndex, ops });
-  const subject = await guidedByPrompts(parts, options, request);
+  const drawing = { pictures, noise, signal: options.signal };
+  const clean = await encodePicture(parts, pixelsOf(options.image), drawing);
+  const start = noise.start(clean.dims, parts.vae.config.scale);
+  const sample = scheduler.addNoise({ sample: clean, noise: start, plan, beginIndex, ops });
+  const subject = await guidedByPrompts(parts, options, request, clean.dims);
   return paint(parts, options, request, subject, { sample, beginIndex });
 }

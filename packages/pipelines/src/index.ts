@@ -1,7 +1,18 @@
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
 export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
+export { type InpaintOptions, inpaint } from './inpaint.ts';
+export { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
+export { type Known, keepKnown } from './keep-known.ts';
+export { latentConsistencyImageToImage } from './latent-consistency.ts';
 export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
 export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';
+export {
+  type PipelineClass,
+  type PipelineDefaults,
+  type PipelineRequest,
+  paintAs,
+  pipelineClasses,
+} from './pipeline-classes.ts';
 export { type AnsweredQuestion, type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
 export { createSeededNoise, type Seed, type SeededNoise, type SeedOptions } from './seeded-noise.ts';
 export type { StableDiffusionParts } from './stable-diffusion-parts.ts';

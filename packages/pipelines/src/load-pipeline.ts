@@ -3,16 +3,21 @@ import { type DiffusersFolder, type Folder, openDiffusersFolder, readJson } from
 import type { DownloadEvent, HubOptions } from '@emulsion/hub';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
 import { createScheduler } from '@emulsion/schedulers';
-import { loadPromptEncoder } from '@emulsion/text-encoder';
+import { loadPromptEncoder, loadSdxlPromptEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { UnsupportedModelError } from './errors.ts';
-import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 import { openSource } from './open-source.ts';
 import type { PaintResult } from './paint-options.ts';
+import {
+  type PipelineClass,
+  type PipelineDefaults,
+  type PipelineRequest,
+  paintAs,
+  pipelineClasses,
+} from './pipeline-classes.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
-import { type TextToImageOptions, textToImage } from './text-to-image.ts';
 
 /** A part of the model is being loaded, or all are; or a file of it is being downloaded. */
 export interface LoadEvent {
@@ -43,21 +48,16 @@ export interface LoadPipelineOptions
 
 /** Paints pictures; its parts can be used by themselves. */
 export interface Pipeline extends StableDiffusionParts {
-  /** Without an `image` from the prompt alone, with one from that. */
-  (options: TextToImageOptions | ImageToImageOptions): Promise<PaintResult>;
+  /** From the prompt alone; with an `image` from that; with a `maskImage` too, what is masked of it. */
+  (options: PipelineRequest): Promise<PaintResult>;
+  /** What is taken for a setting that a request leaves out. */
+  readonly defaults: PipelineDefaults;
   /** What of the model's folder is not used, in sentences. */
   readonly notes: readonly string[];
   /** Frees the model, and the device unless it was given. */
   dispose(): Promise<void>;
 }
 
-/** The components that the pipeline is made of, and the classes they may be of. */
-const components = {
-  tokenizer: ['CLIPTokenizer', 'CLIPTokenizerFast'],
-  text_encoder: ['CLIPTextModel'],
-  unet: ['UNet2DConditionModel'],
-  vae: ['AutoencoderKL'],
-} as const;
 /** Components that a picture can be painted without, and what it means that they are not used. */
 const leftOut: Readonly<Record<string, string>> = {
   safety_checker: 'The safety checker is not run.',
@@ -85,7 +85,8 @@ export async function loadPipeline(
       ? await openSource(source, { ...sourceOptions(options), onProgress: downloadReporter(options) })
       : { folder: source, notes: [] };
   const model = await openDiffusersFolder(opened.folder);
-  const notes = [...opened.notes, ...assertSupported(model)];
+  const pipelineClass = pipelineClassOf(model);
+  const notes = [...opened.notes, ...assertComponents(model, pipelineClass)];
   const given = typeof options.device === 'object' ? options.device : undefined;
   const device = given ?? (await createDevice(typeof options.device === 'string' ? options.device : 'auto'));
   const loaded: { dispose(): Promise<void> }[] = [];
@@ -94,10 +95,15 @@ export async function loadPipeline(
     for (const part of given ? loaded : [device]) await part.dispose();
   };
   try {
-    const parts = await loadParts(model.folder, device, options, (part) => loaded.push(part));
-    const unused = parts.unet.unusedWeights.length + parts.promptEncoder.textEncoder.unusedWeights.length;
+    const parts = await loadParts(model, device, options, (part) => loaded.push(part));
+    const unused = [parts.unet, ...textEncodersOf(parts)].reduce(
+      (count, { unusedWeights }) => count + unusedWeights.length,
+      0,
+    );
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
-    return Object.assign(painter(parts), parts, {
+    const painter = (request: PipelineRequest) => paintAs(pipelineClass, parts, request);
+    return Object.assign(painter, parts, {
+      defaults: pipelineClass.defaults,
       notes,
       dispose,
     });
@@ -132,15 +138,24 @@ const downloadReporter =
     onProgress?.({ component: file, loaded: bytesLoaded, total: bytesTotal, download });
   };
 
-const painter = (parts: StableDiffusionParts) => (request: TextToImageOptions | ImageToImageOptions) =>
-  'image' in request && request.image ? imageToImage(parts, request) : textToImage(parts, request);
+const textEncodersOf = ({ promptEncoder }: StableDiffusionParts) =>
+  ('encoders' in promptEncoder ? promptEncoder.encoders : [promptEncoder]).map(
+    ({ textEncoder }) => textEncoder,
+  );
 
-function assertSupported({ className, components: found, folder }: DiffusersFolder): string[] {
-  if (className !== 'StableDiffusionPipeline') {
-    throw new UnsupportedModelError(
-      `${folder.name}: "${className}" in model_index.json is not supported. StableDiffusionPipeline is.`,
-    );
-  }
+function pipelineClassOf({ className, folder }: DiffusersFolder): PipelineClass {
+  const pipelineClass = pipelineClasses.get(className);
+  if (pipelineClass) return pipelineClass;
+  throw new UnsupportedModelError(
+    `${folder.name}: "${className}" in model_index.json is not supported. ${[...pipelineClasses.keys()].join(', ')} are.`,
+  );
+}
+
+/** @returns what components are not used, in sentences */
+function assertComponents(
+  { components: found, folder }: DiffusersFolder,
+  { components }: PipelineClass,
+): string[] {
   for (const [name, classes] of Object.entries(components)) {
     const component = found[name];
     if (!component) {
@@ -160,7 +175,7 @@ function assertSupported({ className, components: found, folder }: DiffusersFold
 }
 
 async function loadParts(
-  folder: Folder,
+  { folder, components, options: indexOptions }: DiffusersFolder,
   device: Device,
   { dtype, signal, onProgress }: LoadPipelineOptions,
   keep: (part: { dispose(): Promise<void> }) => void,
@@ -174,13 +189,22 @@ async function loadParts(
   };
   const schedulerConfig = await readSchedulerConfig(folder.subfolder('scheduler'));
   report('text_encoder', 0);
-  const promptEncoder = kept(await loadPromptEncoder(folder, options));
+  const promptEncoder = kept(
+    await (components.text_encoder_2 ? loadSdxlPromptEncoder : loadPromptEncoder)(folder, options),
+  );
   report('vae', 1);
   const vae = kept(await loadVae(folder.subfolder('vae'), options));
   report('unet', 2);
   const unet = kept(await loadUnet(folder.subfolder('unet'), options));
   report('unet', total);
-  return { device, promptEncoder, unet, vae, schedulerConfig };
+  return {
+    device,
+    promptEncoder,
+    unet,
+    vae,
+    schedulerConfig,
+    forceZerosForEmptyPrompt: indexOptions.force_zeros_for_empty_prompt === true,
+  };
 }
 
 async function readSchedulerConfig(folder: Folder): Promise<Readonly<Record<string, unknown>>> {

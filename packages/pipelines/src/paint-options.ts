@@ -25,7 +25,7 @@ export interface PaintOptions extends Cancellable, SeedOptions {
   /** Timesteps or noise levels to visit instead, descending, where the scheduler takes them. */
   readonly timesteps?: readonly number[] | undefined;
   readonly sigmas?: readonly number[] | undefined;
-  /** How closely the prompt is followed; 1 is off, 7.5 unless said otherwise. */
+  /** How closely the prompt is followed; 1 and less is off, 7.5 unless said otherwise. */
   readonly guidanceScale?: number | undefined;
   /** Against overexposure at high scales, 0 to 1; 0 unless said otherwise. */
   readonly guidanceRescale?: number | undefined;
@@ -38,6 +38,15 @@ export interface PaintOptions extends Cancellable, SeedOptions {
   readonly clipSkip?: number | undefined;
   /** Cut a prompt that is longer than the text encoder reads, instead of refusing it. */
   readonly truncatePrompt?: boolean | undefined;
+  /** XL: what the second text encoder reads instead of `prompt` and `negativePrompt`. */
+  readonly prompt2?: string | readonly string[] | undefined;
+  readonly negativePrompt2?: string | readonly string[] | undefined;
+  /** XL: height and width of the picture as the network is to imagine it was found, in pixels; the size that is painted unless given. */
+  readonly originalSize?: readonly [height: number, width: number] | undefined;
+  /** XL: where it was cropped, top and left; 0 and 0, a picture with all that belongs to it, unless given. */
+  readonly cropsCoordsTopLeft?: readonly [top: number, left: number] | undefined;
+  /** XL: height and width that it was brought to; the size that is painted unless given. */
+  readonly targetSize?: readonly [height: number, width: number] | undefined;
   readonly onStep?: ((event: PaintStepEvent) => void | Promise<void>) | undefined;
 }
 

@@ -1,15 +1,17 @@
 // What all tasks end with: denoises from a state on, decodes, and gives the result.
-import { classifierFreeGuidance, type Denoiser, guidanceWithNegative } from '@emulsion/guidance';
+import { classifierFreeGuidance, type Denoiser, type Guided, guidanceWithNegative } from '@emulsion/guidance';
 import { tensorToImages } from '@emulsion/image';
 import type { ModelAnswer } from '@emulsion/schedulers';
 import type { Tensor } from '@emulsion/tensor';
 import { decodeLatents } from './decode-latents.ts';
 import { encodeConditions } from './encode-conditions.ts';
+import { UnsupportedModelError } from './errors.ts';
+import { type Known, keepKnown } from './keep-known.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import type { PaintRequest } from './paint-request.ts';
 import { runSampler } from './run-sampler.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
-import { unetDenoiser } from './unet-denoiser.ts';
+import { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';
 
 /** A denoiser, and what it is asked about at every step. */
 export interface Subject<Condition = unknown> {
@@ -21,26 +23,65 @@ export interface Subject<Condition = unknown> {
 export interface Start {
   readonly sample: Tensor;
   readonly beginIndex?: number | undefined;
+  /** What is put back of a picture at every step. */
+  readonly known?: Known | undefined;
 }
 
-/** The prompts of a request and the U-Net, guided from the one to the other. */
+/**
+ * The U-Net, and the prompts that it is guided by.
+ * @param dims of the latents
+ * @param added what the network is fed beside the prompts
+ */
 export async function guidedByPrompts(
   parts: StableDiffusionParts,
   options: PaintOptions,
   request: PaintRequest,
-): Promise<Subject<Awaited<ReturnType<typeof encodeConditions>>>> {
-  const { guidanceScale = 7.5, guidanceRescale = 0, signal } = options;
+  dims: readonly number[],
+  added: Partial<UnetCondition> = {},
+): Promise<Subject<Guided<UnetCondition>>> {
+  const { guidanceRescale = 0, signal } = options;
   const { ops } = parts.device;
+  assertChannels(parts, dims[1]! + (added.appended?.dims[1] ?? 0));
   const { wantsNegativeOutput } = request.scheduler;
-  const condition = await encodeConditions(
-    parts,
-    options,
-    request,
-    guidanceScale !== 1 || wantsNegativeOutput,
-  );
+  const guidanceScale = networkScale(parts, options, wantsNegativeOutput);
+  const { positive, negative } = await encodeConditions(parts, options, {
+    ...request,
+    ...pictureSize(parts, dims),
+    guided: guidanceScale !== 1 || wantsNegativeOutput,
+  });
   const guide = wantsNegativeOutput ? guidanceWithNegative : classifierFreeGuidance;
-  const denoiser = guide(unetDenoiser(parts.unet, ops, { signal }), { guidanceScale, guidanceRescale, ops });
-  return { denoiser, condition };
+  return {
+    denoiser: guide(unetDenoiser(parts.unet, ops, { signal }), { guidanceScale, guidanceRescale, ops }),
+    condition: { positive: { ...positive, ...added }, negative: { ...negative, ...added } },
+  };
+}
+
+function assertChannels({ unet }: StableDiffusionParts, channels: number): void {
+  const { inChannels } = unet.config;
+  if (inChannels === channels) return;
+  throw new UnsupportedModelError(
+    `unet: it takes ${inChannels} channels, and for this task there are ${channels}. A model for inpainting wants image and maskImage, one for instructions image.`,
+  );
+}
+
+/** The scale that two outputs of the network are combined with; 1 where it takes the scale as an input. */
+function networkScale(
+  { unet }: StableDiffusionParts,
+  { guidanceScale = 7.5 }: PaintOptions,
+  wantsNegativeOutput: boolean,
+): number {
+  if (unet.config.timestepCondChannels !== undefined) return 1;
+  // As in diffusers; CFG++ has a use for scales below 1.
+  return wantsNegativeOutput ? guidanceScale : Math.max(guidanceScale, 1);
+}
+
+/** Pixels of the pictures whose latents have these dims. */
+export function pictureSize(
+  { vae }: Pick<StableDiffusionParts, 'vae'>,
+  [, , height = 0, width = 0]: readonly number[],
+): { width: number; height: number } {
+  const { scale } = vae.config;
+  return { width: width * scale, height: height * scale };
 }
 
 /** Samples, decodes, and reports the steps. @throws the errors of the parts, each with what to do */
@@ -49,7 +90,7 @@ export async function paint<Condition>(
   { signal, onStep, eta }: PaintOptions,
   { noise, scheduler, plan }: PaintRequest,
   { denoiser, condition }: Subject<Condition>,
-  { sample, beginIndex = 0 }: Start,
+  { sample, beginIndex = 0, known }: Start,
 ): Promise<PaintResult> {
   const { ops } = parts.device;
   const sampler = scheduler.sample({
@@ -60,7 +101,7 @@ export async function paint<Condition>(
     noise: (dims) => noise.step(dims),
     ...(eta !== undefined && { eta }),
   });
-  const latents = await runSampler(sampler, {
+  const latents = await runSampler(known ? keepKnown(sampler, known, scheduler, ops) : sampler, {
     denoiser,
     condition,
     plan,

@@ -1,14 +1,17 @@
-// What a Stable Diffusion pipeline is composed of (Rombach et al. 2022).
+// What a Stable Diffusion pipeline is composed of (Rombach et al. 2022), an XL one (Podell et al. 2023) included.
 import type { Device } from '@emulsion/runtime';
-import type { PromptEncoder } from '@emulsion/text-encoder';
+import type { PromptEncoder, SdxlPromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
 
 export interface StableDiffusionParts {
   readonly device: Device;
-  readonly promptEncoder: PromptEncoder;
+  /** One encoder, or the two of XL. */
+  readonly promptEncoder: PromptEncoder | SdxlPromptEncoder;
   readonly unet: Unet;
   readonly vae: Vae;
   /** The JSON of the model's scheduler_config.json. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
+  /** Whether the model was trained with zeros where there is no prompt: XL's are. */
+  readonly forceZerosForEmptyPrompt?: boolean | undefined;
 }

@@ -25,7 +25,7 @@ export async function textToImage(
   const noise = options.latents ?? request.noise.start(dims, parts.vae.config.scale);
   assertNoise(noise, dims);
   const sample = parts.device.ops.combine([request.plan.initNoiseSigma, noise]);
-  return paint(parts, options, request, await guidedByPrompts(parts, options, request), { sample });
+  return paint(parts, options, request, await guidedByPrompts(parts, options, request, dims), { sample });
 }
 
 /**

@@ -2,21 +2,15 @@
 import type { Denoiser, Evaluation } from '@emulsion/guidance';
 import type { Cancellable } from '@emulsion/runtime';
 import type { Tensor, TensorOps } from '@emulsion/tensor';
-import type { Unet } from '@emulsion/unet';
+import type { Unet, UnetInputs } from '@emulsion/unet';
 import { concatChannels } from './concat-channels.ts';
 
 /** What a U-Net is fed beside sample and timestep; each tensor has a row for each sample. */
-export interface UnetCondition {
-  /** The text encoder's output: `[batch, sequence, crossAttentionDim]`. */
-  readonly encoderHiddenStates: Tensor;
+export interface UnetCondition
+  extends Pick<UnetInputs, 'encoderHiddenStates' | 'timestepCond' | 'addedConditions'> {
   /** Channels that the sample gets behind its own, as they are: `[batch, channels, height, width]`. */
   readonly appended?: Tensor | undefined;
 }
-
-const conditionNames = [
-  'encoderHiddenStates',
-  'appended',
-] as const satisfies readonly (keyof UnetCondition)[];
 
 /** Evaluations whose conditions differ in no more than their values run as one batch, others one after the other. */
 export function unetDenoiser(unet: Unet, ops: TensorOps, options: Cancellable = {}): Denoiser<UnetCondition> {
@@ -51,15 +45,23 @@ export function unetDenoiser(unet: Unet, ops: TensorOps, options: Cancellable = 
 const timestepsOf = ({ sample, timestep }: Evaluation<UnetCondition>) =>
   Array.from({ length: sample.dims[0]! }, () => timestep);
 
+/** The tensors of a condition; joined over several, they are those of one condition again. */
+function tensorsOf(condition: UnetCondition): readonly (Tensor | undefined)[] {
+  const { encoderHiddenStates, timestepCond, addedConditions, appended } = condition;
+  return [encoderHiddenStates, timestepCond, addedConditions?.textEmbeds, addedConditions?.timeIds, appended];
+}
+
 /** Conditions as those of one batch, if they have the same tensors and these the same dims but for the batch. */
 function joinConditions(ops: TensorOps, conditions: readonly UnetCondition[]): UnetCondition | undefined {
-  const rowDims = (condition: UnetCondition) =>
-    conditionNames.map((name) => condition[name]?.dims.slice(1).join() ?? '').join(';');
-  const [first, ...others] = conditions;
-  if (!first || others.some((other) => rowDims(other) !== rowDims(first))) return undefined;
-  const joined = conditionNames
-    .filter((name) => first[name])
-    .map((name) => [name, ops.concat(conditions.map((condition) => condition[name]!))]);
-  // It has the tensors that each of them has.
-  return Object.fromEntries(joined) as UnetCondition;
+  const lists = conditions.map(tensorsOf);
+  const rowDims = (list: (typeof lists)[number]) => list.map((x) => x?.dims.slice(1).join()).join(';');
+  if (lists.some((list) => rowDims(list) !== rowDims(lists[0]!))) return undefined;
+  const join = (place: number) => lists[0]![place] && ops.concat(lists.map((list) => list[place]!));
+  const [encoderHiddenStates, timestepCond, textEmbeds, timeIds, appended] = [0, 1, 2, 3, 4].map(join);
+  return {
+    encoderHiddenStates: encoderHiddenStates!,
+    timestepCond,
+    addedConditions: textEmbeds && timeIds && { textEmbeds, timeIds },
+    appended,
+  };
 }

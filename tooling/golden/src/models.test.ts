@@ -1,15 +1,8 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { loadControlNet } from '@emulsion/controlnet';
 import { ConfigError } from '@emulsion/nn';
-import {
-  type ImageToImageOptions,
-  loadPipeline,
-  type StepEvent,
-  type TextToImageOptions,
-  UnsupportedModelError,
-} from '@emulsion/pipelines';
+import { UnsupportedModelError } from '@emulsion/pipelines';
 import type { Device } from '@emulsion/runtime';
-import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
 import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFolderAt } from '@emulsion/testing';
 import { loadSdxlPromptEncoder, loadT5Encoder, loadTextEncoder } from '@emulsion/text-encoder';
@@ -17,16 +10,16 @@ import { loadFluxTransformer, loadSd3Transformer } from '@emulsion/transformer';
 import { loadUnet, type UnetInputs } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll } from 'vitest';
-import { assertClose, type Tolerance } from './assert-close.ts';
-import type { CaseJson, GoldenArea, GoldenCase } from './golden-area.ts';
+import { assertClose } from './assert-close.ts';
+import type { GoldenArea, GoldenCase } from './golden-area.ts';
 import { unstack } from './golden-array.ts';
+import { type PipelineCase, pipelineCheck } from './pipeline-check.ts';
 import { type Check, testArea } from './test-area.ts';
 
-interface ModelCase extends CaseJson {
+interface ModelCase extends PipelineCase {
   readonly kind: string;
   readonly family: string;
   readonly model: string;
-  readonly tolerance: Tolerance & { readonly image_atol?: number; readonly latents_atol?: number };
   /** Of a ControlNet. */
   readonly timestep?: number;
   readonly conditioning_scale?: number;
@@ -37,11 +30,6 @@ interface ModelCase extends CaseJson {
   /** Of a U-Net: what it is asked at, and the names of its inputs beside sample and timestep. */
   readonly timesteps?: readonly (number | readonly number[])[];
   readonly unet_call?: readonly string[];
-  /** Of a pipeline: its class, its arguments, those of them that are arrays `in.*`, and the scheduler's whole config. */
-  readonly pipeline?: string;
-  readonly call?: Readonly<Record<string, unknown>>;
-  readonly tensor_inputs?: readonly string[];
-  readonly scheduler?: Readonly<Record<string, unknown>>;
 }
 
 type Golden = GoldenCase<ModelCase>;
@@ -99,9 +87,10 @@ async function loadOnce<Loaded extends object>(
   folder: Folder,
   load: (folder: Folder, options: { device: Device }) => Promise<Loaded>,
 ): Promise<Loaded | string> {
-  // A folder holds one kind of model, so that one loader is all that it meets.
-  const loading = (loaded.get(folder.name) as Promise<Loaded> | undefined) ?? load(folder, { device });
-  loaded.set(folder.name, loading);
+  const key = `${load.name} ${folder.name}`;
+  // Under a loader's name there is what it loads.
+  const loading = (loaded.get(key) as Promise<Loaded> | undefined) ?? load(folder, { device });
+  loaded.set(key, loading);
   return loading.catch((error: unknown) => {
     if (ConfigError.is(error) || UnsupportedModelError.is(error)) return error.message;
     throw error;
@@ -319,92 +308,15 @@ async function checkVae(golden: Golden, models: Models): Promise<Check | string>
   };
 }
 
-/** Arguments of the recorded calls, by the names that they have here. */
-const argumentNames: Readonly<Record<string, keyof (TextToImageOptions & ImageToImageOptions)>> = {
-  prompt: 'prompt',
-  negative_prompt: 'negativePrompt',
-  num_inference_steps: 'numInferenceSteps',
-  timesteps: 'timesteps',
-  sigmas: 'sigmas',
-  guidance_scale: 'guidanceScale',
-  guidance_rescale: 'guidanceRescale',
-  gen_seed: 'seed',
-  width: 'width',
-  height: 'height',
-  num_images_per_prompt: 'numImagesPerPrompt',
-  eta: 'eta',
-  clip_skip: 'clipSkip',
-  strength: 'strength',
-};
-
-/** Tensors that the pipelines of these classes take. */
-const tensorArguments: Readonly<Record<string, readonly string[]>> = {
-  StableDiffusionPipeline: ['latents'],
-  StableDiffusionImg2ImgPipeline: ['image'],
-};
-
 async function checkPipeline(golden: Golden, models: Models): Promise<Check | string> {
-  const { pipeline: className, call = {}, tensor_inputs = [], scheduler, tolerance } = golden.json;
-  const tensors = className === undefined ? undefined : tensorArguments[className];
-  if (!tensors) return `there is no pipeline for ${className}`;
-  if (familyOf(golden, models).components) return 'its components lie in folders of several models';
-  const unknown = Object.keys(call).find((name) => !argumentNames[name]);
-  if (unknown !== undefined) return `the pipeline has no argument for "${unknown}"`;
-  const tensorInput = tensor_inputs.find((name) => !tensors.includes(name));
-  if (tensorInput !== undefined) return `the pipeline takes no tensor "${tensorInput}"`;
-  const refusal = schedulerRefusal(scheduler);
-  if (refusal !== undefined) return refusal;
-  const pipeline = await loadOnce(await modelOf(golden, models), loadPipeline);
-  if (typeof pipeline === 'string') return pipeline;
-  return async () => {
-    const steps: StepEvent[] = [];
-    // Arguments of diffusers under their names here, each of the type that the option has.
-    const options = Object.fromEntries(
-      Object.entries(call).map(([name, value]) => [argumentNames[name], value]),
-    ) as unknown as TextToImageOptions & ImageToImageOptions;
-    const { pixels, latents } = await pipeline({
-      ...options,
-      // As diffusers does.
-      truncatePrompt: true,
-      scheduler,
-      ...(tensor_inputs.includes('latents') && { latents: await golden.tensor('in.latents') }),
-      ...(tensor_inputs.includes('image') && {
-        image: cpuOps.affine(await golden.tensor('in.image'), 1 / 255, 0),
-      }),
-      onStep: (event) => void steps.push(event),
-    });
-    const { rtol, image_atol: imageAtol = 0, latents_atol: latentsAtol = 0 } = tolerance;
-    // All of the scheduler's; a picture from a picture starts in the middle.
-    const all = await golden.tensor('timesteps');
-    const timesteps = tensor(all.data.slice(-steps.length), [steps.length]);
-    assertClose(
-      'timesteps',
-      tensor(
-        steps.map(({ timestep }) => timestep),
-        [steps.length],
-      ),
-      timesteps,
-      {
-        atol: 1e-3,
-        rtol: 0,
-      },
-    );
-    const recorded = await golden.tensor('latents_after_step');
-    for (const [step, { latents: actual }] of steps.entries()) {
-      assertClose(`latents after step ${step}`, actual, unstack(recorded, step), { atol: latentsAtol, rtol });
-    }
-    assertClose('latents', latents, unstack(recorded, steps.length - 1), { atol: latentsAtol, rtol });
-    assertClose('image', pixels, await golden.tensor('image'), { atol: imageAtol, rtol });
-  };
-}
-
-/** Why there is no scheduler for a config, if there is none. */
-function schedulerRefusal(config: unknown): string | undefined {
-  try {
-    createScheduler(config);
-    return undefined;
-  } catch (error) {
-    if (UnknownSchedulerError.is(error)) return error.message;
-    throw error;
+  const components = familyOf(golden, models).components ?? {};
+  const paths = Object.entries(components).filter(([, path]) => typeof path === 'string');
+  const open = (path: string) => openFolderAt(models.address(`${path}/`));
+  if (paths.length === 0) return pipelineCheck(golden, await modelOf(golden, models), loadOnce, device);
+  const folders: Record<string, Folder> = {};
+  for (const [name, path] of paths) {
+    // A prompt encoder is opened in the folder that holds tokenizer and text encoder.
+    folders[name] = await open(name === 'text_encoder' ? path.replace(/\/text_encoder$/, '') : path);
   }
+  return pipelineCheck(golden, folders, loadOnce, device);
 }

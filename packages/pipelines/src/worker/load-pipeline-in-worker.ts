@@ -2,11 +2,10 @@
 import type { RgbImage } from '@emulsion/image';
 import { DeviceLostError } from '@emulsion/runtime';
 import { InvalidArgumentError } from '@emulsion/tensor';
-import type { ImageToImageOptions } from '../image-to-image.ts';
 import type { LoadEvent, LoadPipelineOptions } from '../load-pipeline.ts';
 import type { PaintResult, PaintStepEvent } from '../paint-options.ts';
+import type { PipelineRequest } from '../pipeline-classes.ts';
 import type { StepEvent } from '../run-sampler.ts';
-import type { TextToImageOptions } from '../text-to-image.ts';
 import type { Endpoint } from './endpoint.ts';
 import {
   type ClientMessage,
@@ -27,7 +26,7 @@ export interface LoadPipelineInWorkerOptions extends Omit<LoadPipelineOptions, '
 /** A pipeline in a worker. It paints as a `Pipeline` does; of its parts there is what is data. */
 export interface WorkerPipeline extends PipelineDescription {
   /** Without an `image` from the prompt alone, with one from that. */
-  (options: TextToImageOptions | ImageToImageOptions): Promise<PaintResult>;
+  (options: PipelineRequest): Promise<PaintResult>;
   /** Frees the model. The worker itself lives on, for another pipeline or until it is terminated. */
   dispose(): Promise<void>;
 }
@@ -60,7 +59,7 @@ export async function loadPipelineInWorker(
 
 const painter =
   (connection: Connection) =>
-  ({ signal, onStep, ...request }: TextToImageOptions | ImageToImageOptions) =>
+  ({ signal, onStep, ...request }: PipelineRequest) =>
     connection.call<PaintResult>({ type: 'paint', call: connection.nextCall(), request }, { signal, onStep });
 
 interface CallOptions {

@@ -11,6 +11,7 @@ export interface PipelineDescription {
   readonly unet: Pick<Pipeline['unet'], 'config' | 'unusedWeights'>;
   readonly vae: Pick<Pipeline['vae'], 'config'>;
   readonly schedulerConfig: Pipeline['schedulerConfig'];
+  readonly defaults: Pipeline['defaults'];
   readonly notes: readonly string[];
 }
 

@@ -2,7 +2,7 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from '../load-pipeline.ts';
 import type { PaintStepEvent } from '../paint-options.ts';
-import type { TextToImageOptions } from '../text-to-image.ts';
+import type { PipelineRequest } from '../pipeline-classes.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ClientMessage, OpenMessage, Outcome, PipelineDescription, WorkerMessage } from './protocol.ts';
 import { transferables } from './transferables.ts';
@@ -68,7 +68,7 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
     pipeline = await loadPipeline(opened, { ...options, signal, onProgress });
     return describe(pipeline);
   };
-  const paint = (call: number, request: TextToImageOptions, running: Running) => {
+  const paint = (call: number, request: PipelineRequest, running: Running) => {
     const { signal } = running.controller;
     const onStep = (event: PaintStepEvent) =>
       new Promise<void>((resume, reject) => {
@@ -111,7 +111,7 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
         return answer(call, ({ controller }) => load(call, data.source, data.options, controller.signal));
       case 'paint':
         // The client's own types let nothing else through.
-        return answer(call, (running) => paint(call, data.request as TextToImageOptions, running));
+        return answer(call, (running) => paint(call, data.request as PipelineRequest, running));
       case 'dispose':
         await answer(call, dispose);
         return port.close();
@@ -140,13 +140,14 @@ async function outcomeOf<Value>(work: Promise<Value>): Promise<Outcome<Value>> {
   }
 }
 
-function describe({ device, unet, vae, schedulerConfig, notes }: Pipeline): PipelineDescription {
+function describe({ device, unet, vae, schedulerConfig, defaults, notes }: Pipeline): PipelineDescription {
   const { kind, dialect } = device;
   return {
     device: { kind, dialect, notes: [...device.notes] },
     unet: { config: unet.config, unusedWeights: unet.unusedWeights },
     vae: { config: vae.config },
     schedulerConfig,
+    defaults,
     notes,
   };
 }

@@ -1,0 +1,75 @@
+// Editing by instruction (Brooks et al. 2022, InstructPix2Pix): the U-Net sees the picture beside the noise.
+import { instructPix2PixGuidance } from '@emulsion/guidance';
+import type { RgbImage } from '@emulsion/image';
+import { type Tensor, zeros } from '@emulsion/tensor';
+import { encodeConditions } from './encode-conditions.ts';
+import { assertRepeatable, pixelsOf, repeatTo } from './encode-picture.ts';
+import { UnsupportedModelError } from './errors.ts';
+import { paint, pictureSize } from './paint.ts';
+import type { PaintOptions, PaintResult } from './paint-options.ts';
+import { paintRequest } from './paint-request.ts';
+import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
+import { assertNoise } from './text-to-image.ts';
+import { unetDenoiser } from './unet-denoiser.ts';
+
+/** Pictures from a picture and an instruction. */
+export interface InstructPix2PixOptions extends PaintOptions {
+  /** One picture for all prompts or one for each: bytes, or `[batch, 3, height, width]` in [0, 1]. */
+  readonly image: RgbImage | Tensor;
+  /** How much is kept of the picture, from 1; 1.5 unless said otherwise. */
+  readonly imageGuidanceScale?: number | undefined;
+  /** Standard normal noise to start from, `[pictures, channels, height/scale, width/scale]`, instead of the seed's. */
+  readonly latents?: Tensor | undefined;
+}
+
+/**
+ * Changes a picture as the prompt says.
+ * @throws {UnsupportedModelError} if the U-Net does not take a picture's latents besides its own, and the errors of
+ * the parts
+ */
+export async function instructPix2Pix(
+  parts: StableDiffusionParts,
+  options: InstructPix2PixOptions,
+): Promise<PaintResult> {
+  const { guidanceScale = 7.5, imageGuidanceScale = 1.5, signal } = options;
+  const { device, unet, vae } = parts;
+  const { ops } = device;
+  assertTakesPicture(parts);
+  const request = paintRequest(parts, options);
+  const { pictures, noise, plan } = request;
+  const image = pixelsOf(options.image);
+  assertRepeatable(image, pictures);
+  // The distribution's mean, and not scaled: so the network was trained.
+  const { mean } = await vae.encode(ops.affine(image, 2, -1), { signal });
+  const shown = { appended: repeatTo(ops, mean, pictures) };
+  const { dims } = shown.appended;
+  const start = options.latents ?? noise.start(dims, vae.config.scale);
+  assertNoise(start, dims);
+  const { positive, negative } = await encodeConditions(parts, options, {
+    ...request,
+    ...pictureSize(parts, dims),
+    guided: true,
+  });
+  const guided = guidanceScale > 1 && imageGuidanceScale >= 1;
+  const denoiser = instructPix2PixGuidance(unetDenoiser(unet, ops, { signal }), {
+    guidanceScale: guided ? guidanceScale : 1,
+    imageGuidanceScale: guided ? imageGuidanceScale : 1,
+    ops,
+  });
+  const condition = {
+    both: { ...positive, ...shown },
+    image: { ...negative, ...shown },
+    neither: { ...negative, appended: zeros(dims) },
+  };
+  const sample = ops.combine([plan.initNoiseSigma, start]);
+  return paint(parts, options, request, { denoiser, condition }, { sample });
+}
+
+function assertTakesPicture({ unet, vae }: StableDiffusionParts): void {
+  const { inChannels } = unet.config;
+  const wanted = 2 * vae.config.latentChannels;
+  if (inChannels === wanted) return;
+  throw new UnsupportedModelError(
+    `unet: it takes ${inChannels} channels; to be instructed about a picture, ${wanted} are wanted. Use an InstructPix2Pix model.`,
+  );
+}

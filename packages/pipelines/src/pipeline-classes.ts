@@ -1,0 +1,101 @@
+// The pipelines of diffusers by the class that a model_index.json names: what they consist of and what they do.
+import { InvalidArgumentError } from '@emulsion/tensor';
+import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
+import { type InpaintOptions, inpaint } from './inpaint.ts';
+import { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
+import { latentConsistencyImageToImage } from './latent-consistency.ts';
+import type { PaintResult } from './paint-options.ts';
+import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
+import { type TextToImageOptions, textToImage } from './text-to-image.ts';
+
+/** What a pipeline may be asked: which task it is follows from the pictures that are given. */
+export type PipelineRequest =
+  | TextToImageOptions
+  | ImageToImageOptions
+  | InpaintOptions
+  | InstructPix2PixOptions;
+
+type Task<Options> = (parts: StableDiffusionParts, options: Options) => Promise<PaintResult>;
+
+/** What is taken for a setting that a request leaves out. */
+export interface PipelineDefaults {
+  readonly numInferenceSteps: number;
+  readonly guidanceScale: number;
+}
+
+/** A class of pipelines. */
+export interface PipelineClass {
+  /** The components, and the classes they may be of. */
+  readonly components: Readonly<Record<string, readonly string[]>>;
+  readonly defaults: PipelineDefaults;
+  /** What it does with prompts alone, with a picture, and with a picture and a mask. */
+  readonly fromText?: Task<TextToImageOptions>;
+  readonly fromImage: Task<ImageToImageOptions>;
+  readonly fromMask?: Task<InpaintOptions>;
+}
+
+const clipTokenizers = ['CLIPTokenizer', 'CLIPTokenizerFast'];
+const components = {
+  tokenizer: clipTokenizers,
+  text_encoder: ['CLIPTextModel'],
+  unet: ['UNet2DConditionModel'],
+  vae: ['AutoencoderKL', 'AutoencoderTiny'],
+};
+
+const stableDiffusion: PipelineClass = {
+  components,
+  defaults: { numInferenceSteps: 50, guidanceScale: 7.5 },
+  fromText: textToImage,
+  fromImage: imageToImage,
+  fromMask: inpaint,
+};
+
+const stableDiffusionXl: PipelineClass = {
+  ...stableDiffusion,
+  components: { ...components, tokenizer_2: clipTokenizers, text_encoder_2: ['CLIPTextModelWithProjection'] },
+  defaults: { numInferenceSteps: 50, guidanceScale: 5 },
+};
+
+const latentConsistency: PipelineClass = {
+  ...stableDiffusion,
+  defaults: { numInferenceSteps: 4, guidanceScale: 8.5 },
+  fromImage: latentConsistencyImageToImage,
+};
+
+/** The classes that there are pipelines for. */
+export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
+  ['StableDiffusionPipeline', stableDiffusion],
+  ['StableDiffusionImg2ImgPipeline', stableDiffusion],
+  ['StableDiffusionInpaintPipeline', stableDiffusion],
+  ['StableDiffusionXLPipeline', stableDiffusionXl],
+  ['StableDiffusionXLImg2ImgPipeline', stableDiffusionXl],
+  ['StableDiffusionXLInpaintPipeline', stableDiffusionXl],
+  ['LatentConsistencyModelPipeline', latentConsistency],
+  ['LatentConsistencyModelImg2ImgPipeline', latentConsistency],
+  [
+    'StableDiffusionInstructPix2PixPipeline',
+    { components, defaults: { numInferenceSteps: 100, guidanceScale: 7.5 }, fromImage: instructPix2Pix },
+  ],
+]);
+
+/**
+ * Does what is asked with the task of a class.
+ * @throws {InvalidArgumentError} if the class has no task for the pictures that are given, and the errors of the tasks
+ */
+export function paintAs(
+  { defaults, fromText, fromImage, fromMask }: PipelineClass,
+  parts: StableDiffusionParts,
+  request: PipelineRequest,
+): Promise<PaintResult> {
+  const settings = {
+    numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps,
+    guidanceScale: request.guidanceScale ?? defaults.guidanceScale,
+  };
+  if ('maskImage' in request && request.maskImage) {
+    if (fromMask) return fromMask(parts, { ...request, ...settings });
+    throw new InvalidArgumentError('maskImage: this pipeline takes no mask. Leave it out.');
+  }
+  if ('image' in request && request.image) return fromImage(parts, { ...request, ...settings });
+  if (fromText) return fromText(parts, { ...request, ...settings });
+  throw new InvalidArgumentError('image: this pipeline changes a picture. Give one.');
+}
