@@ -14,6 +14,10 @@ function noting() {
       passes.push(terms);
       return cpuOps.combine(...terms);
     },
+    combineInto(out, ...terms) {
+      passes.push(terms);
+      return cpuOps.combineInto(out, ...terms);
+    },
   };
   return { ops, passes };
 }
@@ -57,11 +61,17 @@ test('other operations take sums', () => {
   expect([...ops.multiply(x, x).data]).toEqual([4, 36]);
 });
 
-test('an evaluation of Euler reads each tensor once for the state and once for the input', () => {
+test('an evaluation of Euler reads each tensor once for the state and once for the input, whose memory is used again', () => {
   const { ops, passes } = noting();
   const scheduler = createScheduler({ _class_name: 'EulerDiscreteScheduler' });
   const plan = scheduler.plan({ numInferenceSteps: 4 });
   const sampler = scheduler.sample({ plan, ops, sample: values(1, 2, 3) });
-  for (let turn = sampler.next(); !turn.done; ) turn = sampler.next(values(1, 1, 1));
+  const [inputs, states] = [new Set<Float32Array>(), new Set<Float32Array>()];
+  for (let turn = sampler.next(); !turn.done; ) {
+    inputs.add(turn.value.sample.data);
+    states.add(turn.value.state.data);
+    turn = sampler.next(values(1, 1, 1));
+  }
   expect(passes.map((terms) => terms.length)).toEqual([1, 2, 1, 2, 1, 2, 1, 2]);
+  expect([inputs.size, states.size]).toEqual([1, 4]);
 });

@@ -24,7 +24,8 @@ class DeferredSum implements Tensor {
     return this.value().data;
   }
 
-  value(): Tensor {
+  /** The sum, computed if it is not yet: in the memory of `out`, if that is given. */
+  value(out?: Tensor): Tensor {
     if (!this.#terms) return this.#value!; // one of the two is there
     const weights = new Map<Tensor, number>();
     this.#addTo(weights, 1);
@@ -36,7 +37,7 @@ class DeferredSum implements Tensor {
     const [first, ...rest] = terms.some(([weight]) => weight !== 0)
       ? terms.filter(([weight]) => weight !== 0)
       : terms;
-    this.#value = this.#ops.combine(first!, ...rest);
+    this.#value = out ? this.#ops.combineInto(out, first!, ...rest) : this.#ops.combine(first!, ...rest);
     this.#terms = undefined;
     return this.#value;
   }
@@ -56,6 +57,8 @@ const computed = (x: Tensor): Tensor => (x instanceof DeferredSum ? x.value() : 
 export function deferredOps(ops: TensorOps): TensorOps {
   return {
     combine: (...terms) => new DeferredSum(ops, terms),
+    combineInto: (out, [weight, x], ...rest) =>
+      ops.combineInto(computed(out), [weight, computed(x)], ...rest.map(([w, y]): Term => [w, computed(y)])),
     affine: (x, scale, shift) => ops.affine(computed(x), scale, shift),
     multiply: (a, b) => ops.multiply(computed(a), computed(b)),
     exp: (x) => ops.exp(computed(x)),
@@ -71,13 +74,23 @@ export function deferredOps(ops: TensorOps): TensorOps {
   };
 }
 
-/** A sampler that was given deferred operations, for the outside: what it asks and returns is computed. */
+/**
+ * A sampler that was given deferred operations, for the outside: what it asks and returns is computed. The state is
+ * new each time, the network's input is written over the last one.
+ */
 export function* computeQuestions(sampler: NetworkSampler): NetworkSampler {
   let turn = sampler.next();
+  let input: Tensor | undefined;
   while (!turn.done) {
+    const question = turn.value;
     // The state first: the network's input is that, scaled.
-    const state = computed(turn.value.state);
-    turn = sampler.next(yield { ...turn.value, state, sample: computed(turn.value.sample) });
+    const state = computed(question.state);
+    let sample = state;
+    if (question.sample !== question.state) {
+      sample = question.sample instanceof DeferredSum ? question.sample.value(input) : question.sample;
+      input = question.sample instanceof DeferredSum ? sample : input;
+    }
+    turn = sampler.next(yield { ...question, state, sample });
   }
   return computed(turn.value);
 }

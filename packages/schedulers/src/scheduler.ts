@@ -47,7 +47,10 @@ export interface Plan {
 
 /** What a scheduler wants evaluated. */
 export interface Question extends SamplerQuestion {
-  /** What the network is fed: the state, scaled as the network expects it. */
+  /**
+   * What the network is fed: the state, scaled as the network expects it. Only until the question is answered: the next
+   * one may use its memory again.
+   */
   readonly sample: Tensor;
   /** The state itself: what the step before ended with. */
   readonly state: Tensor;

@@ -6,12 +6,29 @@ import { tensor } from './tensor.ts';
 const values = (...numbers: number[]) => tensor(numbers, [1, numbers.length]);
 
 test('combine is the weighted sum for any number of terms', () => {
-  const terms = [1, 2, 3, 4, 5].map((k) => [k, values(k, -k)] as const);
-  for (let count = 1; count <= 5; count++) {
+  const terms = [1, 2, 3, 4, 5, 6, 7].map((k) => [k, values(k, -k, k, -k, k)] as const);
+  for (let count = 1; count <= 7; count++) {
     const [first, ...rest] = terms.slice(0, count);
     const expected = terms.slice(0, count).reduce((sum, [w]) => sum + w * w, 0);
-    expect([...cpuOps.combine(first!, ...rest).data]).toEqual([expected, -expected]);
+    expect([...cpuOps.combine(first!, ...rest).data]).toEqual([
+      expected,
+      -expected,
+      expected,
+      -expected,
+      expected,
+    ]);
   }
+});
+
+test('combineInto writes into the memory that it is given, which may be that of a term', () => {
+  const [x, out] = [values(1, 2, 3, 4, 5), values(0, 0, 0, 0, 0)];
+  expect(cpuOps.combineInto(out, [2, x], [1, x])).toBe(out);
+  expect([...out.data]).toEqual([3, 6, 9, 12, 15]);
+  cpuOps.combineInto(x, [1, out], [-1, x]);
+  expect([...x.data]).toEqual([2, 4, 6, 8, 10]);
+  expect(() => cpuOps.combineInto(values(1), [1, x])).toThrow(
+    'combineInto: [1, 1] does not match [1, 5]. Give tensors of equal dims.',
+  );
 });
 
 test('combine rounds each element to float32 once', () => {

@@ -3,6 +3,7 @@ import { ShapeError } from './errors.ts';
 import { interpolate } from './interpolate.ts';
 import { sizeOf, type Tensor, tensor } from './tensor.ts';
 import type { TensorOps, Term } from './tensor-ops.ts';
+import { weightedSum } from './weighted-sum.ts';
 
 function assertSameDims(operation: string, first: Tensor, ...others: Tensor[]): void {
   for (const other of others) {
@@ -14,90 +15,24 @@ function assertSameDims(operation: string, first: Tensor, ...others: Tensor[]): 
   }
 }
 
-/** How many elements the loops of `combine` compute in a turn: a turn's own work takes as long as an element's. */
-const unrolled = 4;
-
-function sumOne(out: Float32Array, terms: readonly [Term]): void {
-  const [[wA, { data: a }]] = terms;
-  let i = 0;
-  for (; i + unrolled <= out.length; i += unrolled) {
-    out[i] = wA * a[i]!;
-    out[i + 1] = wA * a[i + 1]!;
-    out[i + 2] = wA * a[i + 2]!;
-    out[i + 3] = wA * a[i + 3]!;
-  }
-  for (; i < out.length; i++) out[i] = wA * a[i]!;
-}
-
-function sumTwo(out: Float32Array, terms: readonly [Term, Term]): void {
-  const [[wA, { data: a }], [wB, { data: b }]] = terms;
-  let i = 0;
-  for (; i + unrolled <= out.length; i += unrolled) {
-    out[i] = wA * a[i]! + wB * b[i]!;
-    out[i + 1] = wA * a[i + 1]! + wB * b[i + 1]!;
-    out[i + 2] = wA * a[i + 2]! + wB * b[i + 2]!;
-    out[i + 3] = wA * a[i + 3]! + wB * b[i + 3]!;
-  }
-  for (; i < out.length; i++) out[i] = wA * a[i]! + wB * b[i]!;
-}
-
-function sumThree(out: Float32Array, terms: readonly [Term, Term, Term]): void {
-  const [[wA, { data: a }], [wB, { data: b }], [wC, { data: c }]] = terms;
-  let i = 0;
-  for (; i + unrolled <= out.length; i += unrolled) {
-    out[i] = wA * a[i]! + wB * b[i]! + wC * c[i]!;
-    out[i + 1] = wA * a[i + 1]! + wB * b[i + 1]! + wC * c[i + 1]!;
-    out[i + 2] = wA * a[i + 2]! + wB * b[i + 2]! + wC * c[i + 2]!;
-    out[i + 3] = wA * a[i + 3]! + wB * b[i + 3]! + wC * c[i + 3]!;
-  }
-  for (; i < out.length; i++) out[i] = wA * a[i]! + wB * b[i]! + wC * c[i]!;
-}
-
-function sumFour(out: Float32Array, terms: readonly [Term, Term, Term, Term]): void {
-  const [[wA, { data: a }], [wB, { data: b }], [wC, { data: c }], [wD, { data: d }]] = terms;
-  let i = 0;
-  for (; i + unrolled <= out.length; i += unrolled) {
-    out[i] = wA * a[i]! + wB * b[i]! + wC * c[i]! + wD * d[i]!;
-    out[i + 1] = wA * a[i + 1]! + wB * b[i + 1]! + wC * c[i + 1]! + wD * d[i + 1]!;
-    out[i + 2] = wA * a[i + 2]! + wB * b[i + 2]! + wC * c[i + 2]! + wD * d[i + 2]!;
-    out[i + 3] = wA * a[i + 3]! + wB * b[i + 3]! + wC * c[i + 3]! + wD * d[i + 3]!;
-  }
-  for (; i < out.length; i++) out[i] = wA * a[i]! + wB * b[i]! + wC * c[i]! + wD * d[i]!;
-}
-
-/** Elements that are summed in float64 at a time; their sums stay in the fastest cache. */
-const blockLength = 1024;
-const block = new Float64Array(blockLength);
-
-/** The weighted sum of many terms, a block of elements after another, two terms at a time. */
-function sumMany(out: Float32Array, terms: readonly Term[]): void {
-  for (let start = 0; start < out.length; start += blockLength) {
-    const length = Math.min(blockLength, out.length - start);
-    block.fill(0, 0, length);
-    for (let k = 0; k + 1 < terms.length; k += 2) {
-      const [[wA, { data: a }], [wB, { data: b }]] = [terms[k]!, terms[k + 1]!];
-      for (let i = 0; i < length; i++) block[i]! += wA * a[start + i]! + wB * b[start + i]!;
-    }
-    if (terms.length % 2 === 1) {
-      const [weight, { data }] = terms.at(-1)!;
-      for (let i = 0; i < length; i++) block[i]! += weight * data[start + i]!;
-    }
-    for (let i = 0; i < length; i++) out[start + i] = block[i]!;
-  }
+function assertSameTerms(terms: readonly [Term, ...Term[]]): void {
+  const [[, first], ...rest] = terms;
+  assertSameDims('combine', first, ...rest.map(([, x]) => x));
 }
 
 function combine(...terms: readonly [Term, ...Term[]]): Tensor {
-  const [[, first], ...rest] = terms;
-  assertSameDims('combine', first, ...rest.map(([, x]) => x));
-  const out = new Float32Array(first.data.length);
-  const [a, b, c, d] = terms;
-  // One to four terms are nearly all the work of a sampler: their loops keep the sum in a register.
-  if (!b) sumOne(out, [a]);
-  else if (!c) sumTwo(out, [a, b]);
-  else if (!d) sumThree(out, [a, b, c]);
-  else if (terms.length === 4) sumFour(out, [a, b, c, d]);
-  else sumMany(out, terms);
-  return tensor(out, first.dims);
+  assertSameTerms(terms);
+  const [[, { dims, data }]] = terms;
+  const out = new Float32Array(data.length);
+  weightedSum(out, terms);
+  return tensor(out, dims);
+}
+
+function combineInto(out: Tensor, ...terms: readonly [Term, ...Term[]]): Tensor {
+  assertSameTerms(terms);
+  assertSameDims('combineInto', terms[0][1], out);
+  weightedSum(out.data, terms);
+  return out;
 }
 
 function affine(x: Tensor, scale: number, shift: number): Tensor {
@@ -231,6 +166,7 @@ function slice(x: Tensor, start: number, end: number, axis = 0): Tensor {
 /** Tensor operations on the CPU. */
 export const cpuOps: TensorOps = {
   combine,
+  combineInto,
   affine,
   multiply,
   exp,

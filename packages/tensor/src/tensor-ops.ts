@@ -6,12 +6,17 @@ import type { Tensor } from './tensor.ts';
 export type Term = readonly [weight: number, tensor: Tensor];
 
 /**
- * Arithmetic on float32 tensors. Every operation gives a new tensor and leaves its arguments alone; the first
- * dimension is the batch. Tensors of one call have equal dims.
+ * Arithmetic on float32 tensors. Every operation but `combineInto` gives a new tensor and leaves its arguments alone;
+ * the first dimension is the batch. Tensors of one call have equal dims.
  */
 export interface TensorOps {
   /** The weighted sum of the terms: `Σ weight · tensor`. Each element is rounded to float32 once. */
   combine(...terms: readonly [Term, ...Term[]]): Tensor;
+  /**
+   * `combine` into the memory of `out`, which nobody may need any more, and which comes back with the sum in it. What
+   * makes no use of memory again may give a new tensor.
+   */
+  combineInto(out: Tensor, ...terms: readonly [Term, ...Term[]]): Tensor;
   /** `scale · x + shift`, element by element. */
   affine(x: Tensor, scale: number, shift: number): Tensor;
   /** The product of two tensors, element by element. */

@@ -181,7 +181,11 @@ async function checkLoop(golden: GoldenCase<SchedulerCase>, scheduler: Scheduler
   while (!turn.done) {
     const question = turn.value;
     const modelOutput = answer(json, question);
-    questions.push(question);
+    // The memory of a scaled input is used again.
+    const { state, sample } = question;
+    questions.push(
+      sample === state ? question : { ...question, sample: tensor(sample.data.slice(), sample.dims) },
+    );
     denoised.push(scheduler.denoised({ question, modelOutput, ops: cpuOps }));
     turn = sampler.next(modelOutput);
   }
