@@ -13,6 +13,7 @@ export {
 } from './errors.ts';
 export { type Folder, type ReadRange, readJson } from './folder.ts';
 export { memoryFolder } from './memory-folder.ts';
+export { openOnnx } from './open-onnx.ts';
 export { type OpenWeightsOptions, openWeights } from './open-weights.ts';
 export { isPickledWeight, openPytorch, readPytorch } from './pytorch.ts';
 export { readTensor } from './read-tensor.ts';

@@ -15,5 +15,7 @@ export {
 } from './graph.ts';
 export { type AttributeLike, GraphBuilder, type NodeOptions } from './graph-builder.ts';
 export { onlyOutputs } from './only-outputs.ts';
+export { withPortableTypes } from './portable-types.ts';
 export { type Resolve, readModel } from './read-model.ts';
+export { replaceValues } from './replace-values.ts';
 export { type Locate, writeModel } from './write-model.ts';

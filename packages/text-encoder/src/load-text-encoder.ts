@@ -1,10 +1,11 @@
 // CLIP's text encoder loaded from its folder, ready to encode.
-import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
+import { type Folder, openOnnx, openWeights, readJson } from '@emulsion/checkpoints';
 import { WeightScope } from '@emulsion/nn';
 import type { Cancellable, Device, Session } from '@emulsion/runtime';
 import { InvalidArgumentError, ShapeError, type Tensor, tensor } from '@emulsion/tensor';
 import { type ClipTextConfig, parseClipTextConfig } from './clip-config.ts';
 import { clipTextModel } from './clip-text-model.ts';
+import { readyClipModel } from './ready-clip.ts';
 
 export interface TextEncoderInputs {
   /** Token ids, `[batch, sequence]`, start and end tokens included. */
@@ -45,8 +46,9 @@ export interface LoadOptions extends Cancellable {
 }
 
 /**
- * Loads the text encoder of a diffusers folder: its config.json and its weights where they lie.
- * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of a text encoder that
+ * Loads the text encoder of a diffusers folder: its config.json and its weights where they lie, or the ready-made graph
+ * in its model.onnx.
+ * @throws {ConfigError} {WeightError} and the errors of `openWeights` and `openOnnx` if the folder is not one of a text encoder that
  * is supported, `SessionError` if the device cannot load it
  */
 export async function loadTextEncoder(
@@ -54,6 +56,7 @@ export async function loadTextEncoder(
   { device, signal, variant }: LoadOptions,
 ): Promise<TextEncoder> {
   const config = parseClipTextConfig('text encoder', await readJson(folder, 'config.json'));
+  if (await folder.has('model.onnx')) return loadReadyMade(folder, config, { device, signal });
   const weights = WeightScope.of(
     'text encoder',
     await openWeights(folder, { ...(variant !== undefined && { variant }) }),
@@ -65,6 +68,28 @@ export async function loadTextEncoder(
     // Old checkpoints store the positions 0, 1, 2, …
     unusedWeights: weights.unused().filter((name) => !name.endsWith('embeddings.position_ids')),
     encode: (inputs, options) => encode(session, config, inputs, options),
+    dispose: () => session.dispose(),
+  };
+}
+
+async function loadReadyMade(
+  folder: Folder,
+  config: ClipTextConfig,
+  { device, signal }: LoadOptions,
+): Promise<TextEncoder> {
+  const { model, skipsLayers } = readyClipModel('text encoder', await openOnnx(folder, 'model.onnx'), config);
+  const session = await device.createSession(model, { signal });
+  return {
+    config,
+    unusedWeights: [],
+    async encode(inputs, options) {
+      if (inputs.clipSkip && !skipsLayers) {
+        throw new InvalidArgumentError(
+          `text encoder: clipSkip is ${inputs.clipSkip}, and this model's graph gives its last layer alone. Leave clipSkip out, or export the model with its hidden states.`,
+        );
+      }
+      return encode(session, config, inputs, options);
+    },
     dispose: () => session.dispose(),
   };
 }

@@ -3,6 +3,7 @@ import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import { WeightScope } from '@emulsion/nn';
 import type { Cancellable, Device } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
+import { loadReadyUnet } from './load-ready-unet.ts';
 import { SessionByVariant } from './session-by-variant.ts';
 import { unet2dCondition } from './unet-2d-condition.ts';
 import { parseUnetConfig, type UnetConfig } from './unet-config.ts';
@@ -42,12 +43,16 @@ export interface LoadOptions extends Cancellable {
 }
 
 /**
- * Loads the U-Net of a diffusers folder: its config.json and its weights where they lie.
- * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of a U-Net that is
+ * Loads the U-Net of a diffusers folder: its config.json and its weights where they lie, or the ready-made graph in its
+ * model.onnx.
+ * @throws {ConfigError} {WeightError} and the errors of `openWeights` and `loadReadyUnet` if the folder is not one of a U-Net that is
  * supported, `SessionError` if the device cannot load it
  */
 export async function loadUnet(folder: Folder, { device, signal, variant }: LoadOptions): Promise<Unet> {
   const config = parseUnetConfig('unet', await readJson(folder, 'config.json'));
+  if (await folder.has('model.onnx')) {
+    return { config, unusedWeights: [], ...(await loadReadyUnet(folder, { device, signal })) };
+  }
   const weights = WeightScope.of(
     'unet',
     await openWeights(folder, { ...(variant !== undefined && { variant }) }),

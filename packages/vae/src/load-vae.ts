@@ -8,6 +8,7 @@ import { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
 import { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
 import { decodeByTiles, type TilingOptions } from './decode-by-tiles.ts';
 import type { LatentSpace } from './latent-space.ts';
+import { readyHalf } from './ready-vae.ts';
 import { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 import { parseVaeConfig, type VaeConfig } from './vae-config.ts';
 
@@ -134,6 +135,9 @@ export async function loadVae(folder: Folder, options: LoadOptions): Promise<Vae
 const noTiles =
   'vae: tiling was asked for, and an AutoencoderTiny has no tiles. It takes a small part of the memory: leave tiling out.';
 
+const noTilesReady =
+  'vae: tiling was asked for, and the ready-made graph of this model decodes whole pictures alone. Use its folder with weights, or leave tiling out.';
+
 async function load<Config extends LatentSpace>(
   folder: Folder,
   json: unknown,
@@ -141,11 +145,20 @@ async function load<Config extends LatentSpace>(
   { device, signal, variant }: LoadOptions,
 ): Promise<Vae> {
   const config = parse('vae', json);
-  const weights: Weights = await openWeights(folder, { ...(variant !== undefined && { variant }) });
+  // A ready-made graph of one half is one of both.
+  const ready = await folder.has('decoder/model.onnx');
+  const weights: Weights = ready
+    ? new Map()
+    : await openWeights(folder, { ...(variant !== undefined && { variant }) });
   signal?.throwIfAborted();
   const half = (name: string, writer: Writer<Config>) =>
     new Half(device, writer(name, config, WeightScope.of('vae', weights), device.dialect));
-  const [encoder, decoder] = [half('vae encoder', write.encoder), half('vae decoder', write.decoder)];
+  const [encoder, decoder] = ready
+    ? [
+        new Half(device, await readyHalf(folder, 'encoder')),
+        new Half(device, await readyHalf(folder, 'decoder')),
+      ]
+    : [half('vae encoder', write.encoder), half('vae decoder', write.decoder)];
   const { scalingFactor, shiftFactor } = config;
   return {
     config,
@@ -156,6 +169,7 @@ async function load<Config extends LatentSpace>(
     async decode(latents, { tiling = false, slicing = false, signal } = {}) {
       assertLatents(latents, config);
       if (tiling !== false) {
+        if (ready) throw new InvalidArgumentError(noTilesReady);
         if (!tiled) throw new InvalidArgumentError(noTiles);
         const scope = WeightScope.of('vae', weights);
         return tiled({ device, config, weights: scope }, latents, { ...(tiling !== true && tiling), signal });

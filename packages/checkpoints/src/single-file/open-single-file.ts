@@ -276,10 +276,10 @@ function singleFileFolder(
     const home = (asked: string) => (resolvePath(inner.name, asked) === file ? folder : inner);
     return {
       name: inner.name,
-      has: (asked) => home(asked).has(asked),
-      size: (asked) => home(asked).size(asked),
-      read: (asked, range) => home(asked).read(asked, range),
-      locate: (asked) => home(asked).locate(asked),
+      has: async (asked) => home(asked).has(asked),
+      size: async (asked) => home(asked).size(asked),
+      read: async (asked, range) => home(asked).read(asked, range),
+      locate: async (asked) => home(asked).locate(asked),
       subfolder: (asked) => view(inner.subfolder(asked), components[resolvePath(inner.name, asked)]),
       ...(component && { weights: () => component.weights() }),
     };

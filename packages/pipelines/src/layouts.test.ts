@@ -58,6 +58,13 @@ test.each(['sd1', 'sd2'])('%s paints from its single file what it paints from it
   expect(actual).toEqual(expected);
 });
 
+test('a folder of ready-made graphs paints the same picture, but for the last digits', async () => {
+  const [expected, actual] = [await paint(path('sd1')), await paint(join(fixtures, 'open/onnx/sd1-onnx'))];
+  expect(actual.dims).toEqual(expected.dims);
+  const worst = actual.data.reduce((max, value, i) => Math.max(max, Math.abs(value - expected.data[i]!)), 0);
+  expect(worst).toBeLessThan(1e-3);
+});
+
 test('without a configuration the tokenizer comes from the hub, and its absence is said', async () => {
   const file = join(downloads, 'sd1.safetensors');
   const [single, folder] = [
