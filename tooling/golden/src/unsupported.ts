@@ -36,7 +36,6 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', pipeline: 'StableDiffusion3Pipeline', reason: 'diffusion transformers come later' },
   { area: 'models', pipeline: 'FluxPipeline', reason: 'diffusion transformers come later' },
   { area: 'adapters', reason: 'adapters come later' },
-  { area: 'onnx', reason: 'ready-made ONNX folders come later' },
 ];
 
 /** The first entry that names a case with these traits. */
