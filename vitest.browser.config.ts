@@ -9,9 +9,11 @@ const { GOLDEN_DIR } = process.env;
 const goldenPath = GOLDEN_DIR === undefined ? '/fixtures/golden/open/' : `/@fs${resolve(GOLDEN_DIR)}/`;
 
 const usesNode = /from 'node:|types="node"|@emulsion\/runtime-node|import\.meta\.dirname/;
+// The command line is no page's, whatever its tests import.
+const isOfNode = (file: string) => file.startsWith('packages/cli/');
 const usesDevice = (file: string) => /createTestDevice/.test(readFileSync(file, 'utf8'));
 const files = globSync('{packages,apps,tooling}/*/src/**/*.test.ts').filter(
-  (file) => !usesNode.test(readFileSync(file, 'utf8')),
+  (file) => !isOfNode(file) && !usesNode.test(readFileSync(file, 'utf8')),
 );
 
 export default defineConfig({
