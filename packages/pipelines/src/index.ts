@@ -17,4 +17,12 @@ export { type AnsweredQuestion, type RunSamplerOptions, runSampler, type StepEve
 export { createSeededNoise, type Seed, type SeededNoise, type SeedOptions } from './seeded-noise.ts';
 export type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 export { type TextToImageOptions, textToImage } from './text-to-image.ts';
+export {
+  loadUnconditional,
+  type UnconditionalOptions,
+  type UnconditionalParts,
+  type UnconditionalPipeline,
+  type UnconditionalResult,
+  unconditional,
+} from './unconditional.ts';
 export { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';

@@ -18,8 +18,6 @@ export interface Unsupported extends Partial<Traits> {
 
 /** Kinds of cases that are not supported yet. */
 export const unsupported: readonly Unsupported[] = [
-  { area: 'models', kind: 'unet', family: 'consistency', reason: 'U-Nets without text come later' },
-  { area: 'models', kind: 'unet', family: 'ddpm', reason: 'U-Nets without text come later' },
   { area: 'models', kind: 'unet', family: 'deepfloyd_if', reason: 'U-Nets on pixels come later' },
   { area: 'models', kind: 'unet', family: 'unclip', reason: 'U-Nets on pixels come later' },
   { area: 'models', kind: 'encode_prompt', family: 'sd3', reason: 'diffusion transformers come later' },
@@ -27,9 +25,6 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', kind: 'unclip_text_proj', reason: 'UnCLIP comes later' },
   { area: 'models', kind: 'train', reason: 'training comes later' },
   { area: 'models', pipeline: 'StableDiffusionControlNetPipeline', reason: 'ControlNets come later' },
-  { area: 'models', pipeline: 'ConsistencyModelPipeline', reason: 'U-Nets without text come later' },
-  { area: 'models', pipeline: 'DDPMPipeline', reason: 'U-Nets without text come later' },
-  { area: 'models', pipeline: 'DDIMPipeline', reason: 'U-Nets without text come later' },
   { area: 'models', pipeline: 'IFPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'IFSuperResolutionPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'UnCLIPPipeline', reason: 'UnCLIP comes later' },
