@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '@emulsion/checkpoints';
-import { decodePng, parseGenerationParameters } from '@emulsion/image';
+import { decodePng, encodePng, parseGenerationParameters } from '@emulsion/image';
 import { createRng, tensor } from '@emulsion/tensor';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -112,6 +112,28 @@ test('it paints with a given model, sampler, size and number, and tells programs
   });
   const { image } = decodePng(await readFile(join(folder, 'cat-2.png')));
   expect([image.width, image.height]).toEqual([64, 96]);
+});
+
+test('it paints what is masked, and leaves the rest of the picture alone', async () => {
+  await run('paint', 'a red apple', '--steps', '2', '--seed', '7', '--output', 'whole.png');
+  const { image } = decodePng(await readFile(join(folder, 'whole.png')));
+  const isMasked = (i: number) => i % 64 >= 32 && Math.floor(i / 64) < 32;
+  const mask = Uint8Array.from({ length: 3 * 64 * 64 }, (_, i) => (isMasked(Math.floor(i / 3)) ? 255 : 0));
+  await writeFile(join(folder, 'mask.png'), encodePng({ width: 64, height: 64, channels: 3, data: mask }));
+  const options = ['--mask', 'mask.png', '--padding-mask-crop', '0', '--steps', '2', '--output', 'part.png'];
+  const { code } = await run('paint', 'a green leaf', '--image', 'whole.png', ...options);
+  expect(code).toBe(0);
+  const painted = decodePng(await readFile(join(folder, 'part.png')));
+  let changed = 0;
+  for (const [i, value] of painted.image.data.entries()) {
+    if (isMasked(Math.floor(i / 3))) changed += Math.abs(value - image.data[i]!);
+    else expect(value).toBe(image.data[i]);
+  }
+  expect(changed).toBeGreaterThan(1000);
+  expect(parseGenerationParameters(painted.text.parameters!).parameters).toMatchObject({
+    'Inpaint area': 'Only masked',
+    'Masked area padding': '0',
+  });
 });
 
 test('each picture of several can have its own seed, and its PNG says how the noise was drawn', async () => {

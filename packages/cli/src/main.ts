@@ -86,10 +86,10 @@ function program(
     .option('--offline', 'use what was downloaded before, and no network')
     .option('-o, --output <file>', 'PNG to write; named after the prompt unless given')
     .option('-n, --negative-prompt <text>', 'what the picture is led away from')
-    .option('--steps <n>', 'denoising steps (default: 20)', atLeast(1))
+    .option('--steps <n>', "denoising steps (default: 20, or the model's own if they are fewer)", atLeast(1))
     .option(
       '--guidance-scale <x>',
-      'how closely the prompt is followed; 1 is off (default: 7.5, embedded model 3)',
+      "how closely the prompt is followed; 1 is off (default: 7.5, or the model's own)",
       number,
     )
     .option('--guidance-rescale <x>', 'against overexposure, 0 to 1', number)
@@ -131,7 +131,19 @@ function program(
       new Option('--dtype <type>', 'which copy of the weights to read').choices(['float32', 'float16']),
     )
     .option('--image <file>', 'PNG to start from instead of noise')
-    .option('--strength <x>', 'how much of --image is painted over, above 0 to 1 (default: 0.8)', number)
+    .option(
+      '--strength <x>',
+      'how much of --image is painted over, above 0 to 1 (default: 0.8, with --mask 1)',
+      number,
+    )
+    .option('--mask <file>', 'PNG of the size of --image, white where it is painted')
+    .option('--mask-blur <pixels>', "softens the mask's edge", number)
+    .option('--padding-mask-crop <pixels>', 'paint only what is masked and a margin', atLeast(0))
+    .option(
+      '--image-guidance-scale <x>',
+      'how much is kept of --image by a model that is instructed (default: 1.5)',
+      number,
+    )
     .option('--latents <file>', 'safetensors with the noise to start from')
     .option('--save-latents <file>', 'safetensors to write the final latents to')
     .option('--json', 'print one JSON object a line: progress, result or error')

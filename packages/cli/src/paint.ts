@@ -40,6 +40,10 @@ export interface PaintOptions {
   readonly output?: string;
   readonly image?: string;
   readonly strength?: number;
+  readonly mask?: string;
+  readonly maskBlur?: number;
+  readonly paddingMaskCrop?: number;
+  readonly imageGuidanceScale?: number;
   readonly latents?: string;
   readonly saveLatents?: string;
 }
@@ -50,8 +54,8 @@ export interface Size {
   readonly height: number;
 }
 
-/** Settings for a model that brings none of its own. */
-const usualDefaults = { numInferenceSteps: 20, guidanceScale: 7.5 };
+/** Steps that are enough with the samplers of today, whatever a pipeline takes for granted. */
+const usualSteps = 20;
 
 /** Paints the pictures and writes them. */
 export async function paint(
@@ -61,8 +65,9 @@ export async function paint(
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  if (options.strength !== undefined && options.image === undefined) {
-    throw new UsageError('--strength needs --image, the picture to start from.');
+  for (const [name, flag, needed, what] of needs) {
+    if (options[name] !== undefined && options[needed] === undefined)
+      throw new UsageError(`${flag} needs --${needed}, ${what}.`);
   }
   if (options.revision !== undefined && options.model === undefined) {
     throw new UsageError('--revision needs --model, the name of a model on a hub.');
@@ -71,12 +76,7 @@ export async function paint(
   await assertWritable('--output', output);
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
   const latents = options.latents === undefined ? undefined : await readLatents(options.latents);
-  const image = options.image === undefined ? undefined : await readImage(options.image, options);
-  const defaults = options.model === undefined ? modelDefaults : usualDefaults;
-  const settings = {
-    steps: options.steps ?? defaults.numInferenceSteps,
-    guidanceScale: options.guidanceScale ?? defaults.guidanceScale,
-  };
+  const pictures = await readPictures(options);
   const pipeline = await loadPipeline(options.model ?? fileURLToPath(modelUrl), {
     device: options.device,
     dtype: options.dtype,
@@ -88,6 +88,11 @@ export async function paint(
       report.send(download ? { event: 'download', ...download } : { event: 'load', ...event }),
   });
   try {
+    const defaults = options.model === undefined ? modelDefaults : pipeline.defaults;
+    const settings = {
+      steps: options.steps ?? Math.min(defaults.numInferenceSteps, usualSteps),
+      guidanceScale: options.guidanceScale ?? defaults.guidanceScale,
+    };
     const ownScheduler = String(pipeline.schedulerConfig._class_name);
     for (const message of pipeline.notes) report.send({ event: 'note', message });
     const result = await pipeline({
@@ -104,9 +109,17 @@ export async function paint(
       variationStrength: options.variationStrength,
       seedResizeFrom: options.seedResizeFrom,
       etaNoiseSeedDelta: options.etaNoiseSeedDelta,
-      ...(image
-        ? { image, strength: options.strength }
-        : { width: options.width, height: options.height, latents }),
+      width: options.width,
+      height: options.height,
+      ...(pictures
+        ? {
+            ...pictures,
+            strength: options.strength,
+            maskBlur: options.maskBlur,
+            paddingMaskCrop: options.paddingMaskCrop,
+            imageGuidanceScale: options.imageGuidanceScale,
+          }
+        : { latents }),
       numImagesPerPrompt: options.images,
       scheduler: options.scheduler,
       eta: options.eta,
@@ -130,18 +143,40 @@ export async function paint(
   }
 }
 
-/** Options that a picture from a picture has no use for. */
-const textOnly = ['width', 'height', 'latents'] as const;
+/** Options that need another, and what that is. */
+const needs = [
+  ['strength', '--strength', 'image', 'the picture to start from'],
+  ['imageGuidanceScale', '--image-guidance-scale', 'image', 'the picture to change'],
+  ['mask', '--mask', 'image', 'the picture that is masked'],
+  ['maskBlur', '--mask-blur', 'mask', 'white where the picture is painted'],
+  ['paddingMaskCrop', '--padding-mask-crop', 'mask', 'white where the picture is painted'],
+] as const satisfies readonly (readonly [keyof PaintOptions, string, keyof PaintOptions, string])[];
 
-/** Reads the picture to start from. @throws {UsageError} if it is not there, or an option does not go with it */
-async function readImage(path: string, options: PaintOptions): Promise<RgbImage> {
-  const extra = textOnly.find((name) => options[name] !== undefined);
+/** Options that a picture from a picture has no use for, unless it has a mask. */
+const textOnly = ['latents', 'width', 'height'] as const;
+
+/** Reads the picture to start from, and its mask. @throws {UsageError} if one is not there, or an option does not go with it */
+async function readPictures(
+  options: PaintOptions,
+): Promise<{ image: RgbImage; maskImage?: RgbImage } | undefined> {
+  const { image, mask } = options;
+  if (image === undefined) return undefined;
+  const extra = textOnly.find(
+    (name) => options[name] !== undefined && (mask === undefined || name === 'latents'),
+  );
   if (extra)
     throw new UsageError(
       `--${extra} does not go with --image, which has a size of its own. Leave one of them out.`,
     );
+  return {
+    image: await readPicture('--image', image),
+    ...(mask !== undefined && { maskImage: await readPicture('--mask', mask) }),
+  };
+}
+
+async function readPicture(flag: string, path: string): Promise<RgbImage> {
   const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new UsageError(`--image: "${path}" cannot be read. Check the path.`, { cause });
+    throw new UsageError(`${flag}: "${path}" cannot be read. Check the path.`, { cause });
   });
   return decodePng(bytes).image;
 }
@@ -187,6 +222,14 @@ async function writePictures(
         ...seedParameters(options, variationSeeds?.[index] ?? variationSeeds?.[0]),
         ...(options.clipSkip !== undefined && { 'Clip skip': `${options.clipSkip + 1}` }),
         ...(options.strength !== undefined && { 'Denoising strength': `${options.strength}` }),
+        ...(options.imageGuidanceScale !== undefined && {
+          'Image CFG scale': `${options.imageGuidanceScale}`,
+        }),
+        ...(options.maskBlur !== undefined && { 'Mask blur': `${options.maskBlur}` }),
+        ...(options.paddingMaskCrop !== undefined && {
+          'Inpaint area': 'Only masked',
+          'Masked area padding': `${options.paddingMaskCrop}`,
+        }),
         ...(options.eta !== undefined && { Eta: `${options.eta}` }),
         Model: options.model === undefined ? 'Emulsion default' : basename(resolve(options.model)),
         Version: 'Emulsion',
