@@ -1,3 +1,3 @@
 import { packageConfig } from '../../tooling/build/tsup.base.ts';
 
-export default packageConfig();
+export default packageConfig({ entry: ['src/index.ts', 'src/files.ts'] });

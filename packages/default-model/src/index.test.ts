@@ -1,6 +1,9 @@
 /// <reference types="node" />
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { modelFiles } from './files.ts';
 import { modelDefaults, modelUrl } from './index.ts';
 
 test('the folder has a model in diffusers layout, with everything that its index names', async () => {
@@ -18,4 +21,14 @@ test('the folder has a model in diffusers layout, with everything that its index
   for (const name of ['text_encoder', 'unet', 'vae'])
     expect(await read(`${name}/config.json`)).toBeTypeOf('object');
   expect(modelDefaults.guidanceScale).toBeGreaterThan(1);
+});
+
+test('pages are told of every file of the model', async () => {
+  const entries = await readdir(modelUrl, { recursive: true, withFileTypes: true });
+  const folder = fileURLToPath(modelUrl);
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(folder, `${parentPath}/${name}`));
+  expect(Object.keys(modelFiles).sort()).toEqual(paths.sort());
+  for (const [path, url] of Object.entries(modelFiles)) expect(url.href).toBe(new URL(path, modelUrl).href);
 });

@@ -138,3 +138,16 @@ test('a server that is not there cannot be reached', async () => {
     'http://127.0.0.1:1/model/config.json: it cannot be read (the server cannot be reached).',
   );
 });
+
+test('a folder can be told where each of its files is, and asks for no others', async () => {
+  const files = { 'config.json': `${base}/a%20b%23`, 'unet/weights': new URL(`${base}/unet/weights`) };
+  const folder = fetchFolder(files, 'sd1');
+  expect(text(await folder.read('config.json'))).toBe('x');
+  expect(text(await folder.subfolder('unet').read('weights', { offset: 2, length: 3 }))).toBe('234');
+  requests = [];
+  expect(await folder.has('vae/config.json')).toBe(false);
+  await expect(folder.subfolder('vae').read('config.json')).rejects.toSatisfy(
+    (error) => MissingFileError.is(error) && error.message.startsWith('sd1/vae: '),
+  );
+  expect(requests).toEqual([]);
+});
