@@ -1,4 +1,5 @@
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
+export { type HighResolutionOptions, highResolution } from './high-resolution.ts';
 export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 export { type InpaintOptions, inpaint } from './inpaint.ts';
 export { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';

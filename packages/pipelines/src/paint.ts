@@ -87,11 +87,22 @@ export function pictureSize(
 /** Samples, decodes, and reports the steps. @throws the errors of the parts, each with what to do */
 export async function paint<Condition>(
   parts: StableDiffusionParts,
+  options: PaintOptions,
+  request: PaintRequest,
+  subject: Subject<Condition>,
+  start: Start,
+): Promise<PaintResult> {
+  return finish(parts, options, request, await denoise(parts, options, request, subject, start));
+}
+
+/** Samples from a state on, and reports the steps. @returns the latents, clean */
+export async function denoise<Condition>(
+  parts: StableDiffusionParts,
   { signal, onStep, eta }: PaintOptions,
   { noise, scheduler, plan }: PaintRequest,
   { denoiser, condition }: Subject<Condition>,
   { sample, beginIndex = 0, known }: Start,
-): Promise<PaintResult> {
+): Promise<Tensor> {
   const { ops } = parts.device;
   const sampler = scheduler.sample({
     plan,
@@ -101,7 +112,7 @@ export async function paint<Condition>(
     noise: (dims) => noise.step(dims),
     ...(eta !== undefined && { eta }),
   });
-  const latents = await runSampler(known ? keepKnown(sampler, known, scheduler, ops) : sampler, {
+  return runSampler(known ? keepKnown(sampler, known, scheduler, ops) : sampler, {
     denoiser,
     condition,
     plan,
@@ -113,8 +124,16 @@ export async function paint<Condition>(
       return onStep?.({ ...event, preview });
     },
   });
+}
+
+/** Decodes latents, and says what they were drawn from. */
+export async function finish(
+  parts: StableDiffusionParts,
+  { signal }: PaintOptions,
+  { noise: { seeds, variationSeeds } }: PaintRequest,
+  latents: Tensor,
+): Promise<PaintResult> {
   const pixels = await decodeLatents(parts, latents, { signal });
-  const { seeds, variationSeeds } = noise;
   return {
     images: tensorToImages(pixels),
     pixels,

@@ -1,5 +1,6 @@
 // The pipelines of diffusers by the class that a model_index.json names: what they consist of and what they do.
 import { InvalidArgumentError } from '@emulsion/tensor';
+import { type HighResolutionOptions, highResolution } from './high-resolution.ts';
 import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 import { type InpaintOptions, inpaint } from './inpaint.ts';
 import { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
@@ -11,6 +12,7 @@ import { type TextToImageOptions, textToImage } from './text-to-image.ts';
 /** What a pipeline may be asked: which task it is follows from the pictures that are given. */
 export type PipelineRequest =
   | TextToImageOptions
+  | HighResolutionOptions
   | ImageToImageOptions
   | InpaintOptions
   | InstructPix2PixOptions;
@@ -96,6 +98,9 @@ export function paintAs(
     throw new InvalidArgumentError('maskImage: this pipeline takes no mask. Leave it out.');
   }
   if ('image' in request && request.image) return fromImage(parts, { ...request, ...settings });
+  if (fromText && 'hiresScale' in request && request.hiresScale !== undefined) {
+    return highResolution(parts, { ...request, ...settings });
+  }
   if (fromText) return fromText(parts, { ...request, ...settings });
   throw new InvalidArgumentError('image: this pipeline changes a picture. Give one.');
 }

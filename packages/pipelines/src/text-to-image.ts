@@ -1,9 +1,9 @@
 // Text to image (Rombach et al. 2022): noise that a guided U-Net turns into latents, latents to a picture.
 import { InvalidArgumentError, ShapeError, type Tensor } from '@emulsion/tensor';
 import { assertFinite } from './assert-finite.ts';
-import { guidedByPrompts, paint } from './paint.ts';
+import { denoise, finish, guidedByPrompts } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
-import { paintRequest } from './paint-request.ts';
+import { type PaintRequest, paintRequest } from './paint-request.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 
 /** Pictures from prompts. */
@@ -21,11 +21,21 @@ export async function textToImage(
   options: TextToImageOptions,
 ): Promise<PaintResult> {
   const request = paintRequest(parts, options);
+  return finish(parts, options, request, await latentsFromText(parts, options, request));
+}
+
+/** The latents of the pictures that prompts ask for, clean. */
+export async function latentsFromText(
+  parts: StableDiffusionParts,
+  options: TextToImageOptions,
+  request: PaintRequest,
+): Promise<Tensor> {
   const dims = latentDims(parts, options, request.pictures);
   const noise = options.latents ?? request.noise.start(dims, parts.vae.config.scale);
   assertNoise(noise, dims);
   const sample = parts.device.ops.combine([request.plan.initNoiseSigma, noise]);
-  return paint(parts, options, request, await guidedByPrompts(parts, options, request, dims), { sample });
+  const subject = await guidedByPrompts(parts, options, request, dims);
+  return denoise(parts, options, request, subject, { sample });
 }
 
 /**
