@@ -16,6 +16,7 @@ import { type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pi
 
 const fixtures = fileURLToPath(new URL('../../../fixtures/golden', import.meta.url));
 const path = (name: string) => join(fixtures, 'open/models', name);
+const families = ['sd1', 'sd2', 'sdxl'] as const;
 const request = { prompt: 'a cat', numInferenceSteps: 2, seed: 0, width: 64, height: 64 };
 
 let device: Device;
@@ -24,7 +25,7 @@ let downloads: string;
 beforeAll(async () => {
   device = await createDevice('cpu');
   downloads = await mkdtemp(join(tmpdir(), 'emulsion-single-file-'));
-  for (const family of ['sd1', 'sd2'] as const) {
+  for (const family of families) {
     await writeFile(
       join(downloads, `${family}.safetensors`),
       await ldmFile(await openFolder(path(family)), family),
@@ -52,18 +53,27 @@ async function paint(source: string, options: LoadPipelineOptions = {}) {
   return pixels;
 }
 
-test.each(['sd1', 'sd2'])('%s paints from its single file what it paints from its folder', async (name) => {
+test.each(families)('%s paints from its single file what it paints from its folder', async (name) => {
   const expected = await paint(path(name));
   const actual = await paint(join(downloads, `${name}.safetensors`), { config: path(name) });
   expect(actual).toEqual(expected);
 });
 
-test('a folder of ready-made graphs paints the same picture, but for the last digits', async () => {
-  const [expected, actual] = [await paint(path('sd1')), await paint(join(fixtures, 'open/onnx/sd1-onnx'))];
-  expect(actual.dims).toEqual(expected.dims);
-  const worst = actual.data.reduce((max, value, i) => Math.max(max, Math.abs(value - expected.data[i]!)), 0);
-  expect(worst).toBeLessThan(1e-3);
-});
+test.each(['sd1', 'sdxl'])(
+  'ready-made graphs of %s paint the same picture, but for the last digits',
+  async (name) => {
+    const [expected, actual] = [
+      await paint(path(name)),
+      await paint(join(fixtures, `open/onnx/${name}-onnx`)),
+    ];
+    expect(actual.dims).toEqual(expected.dims);
+    const worst = actual.data.reduce(
+      (max, value, i) => Math.max(max, Math.abs(value - expected.data[i]!)),
+      0,
+    );
+    expect(worst).toBeLessThan(1e-3);
+  },
+);
 
 test('without a configuration the tokenizer comes from the hub, and its absence is said', async () => {
   const file = join(downloads, 'sd1.safetensors');

@@ -1,4 +1,7 @@
 /// <reference types="node" />
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { GraphBuilder } from '@emulsion/onnx';
 import { type Device, testAttention } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
@@ -36,6 +39,36 @@ test('a graph runs and gives its outputs by name', async () => {
   await expect(session.run({ x: identity(2) })).rejects.toThrow(
     'powers was disposed. Load it again to run it.',
   );
+});
+
+test('weights in files and in memory are taken side by side', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'emulsion-weights-'));
+  const path = join(folder, 'weights');
+  await writeFile(path, new Uint8Array(Float32Array.of(0, 1, 2).buffer));
+  const bytes = new Uint8Array(Float32Array.of(9, 9, 10, 20).buffer);
+  const blob = new Blob([bytes]);
+  const g = new GraphBuilder('sum');
+  const x = g.input('x', 'float32', [2]);
+  const stored = g.initializer('file', 'float32', [2], {
+    file: { kind: 'path', path },
+    offset: 4,
+    length: 8,
+  });
+  const held = g.initializer('memory', 'float32', [2], {
+    file: { kind: 'bytes', name: 'm', bytes },
+    offset: 8,
+    length: 8,
+  });
+  const dropped = g.initializer('blob', 'float32', [2], {
+    file: { kind: 'blob', name: 'b', blob },
+    offset: 8,
+    length: 8,
+  });
+  g.output('y', g.op('Sum', [x, stored, held, dropped]));
+  const session = await device.createSession(g.build());
+  expect([...(await session.run({ x: tensor([100, 100], [2]) })).y!.data]).toEqual([121, 142]);
+  await session.dispose();
+  await rm(folder, { recursive: true });
 });
 
 test('the event loop stays free while a graph runs', async () => {

@@ -4,6 +4,7 @@ import {
   dataTypeNumbers,
   type FileRef,
   GraphBuilder,
+  type Initializer,
   isByteRange,
   type Model,
   writeModel,
@@ -29,7 +30,32 @@ import type { WireModel } from './protocol.ts';
 const locate = (file: FileRef) =>
   file.kind === 'path' ? file.path.slice(parse(file.path).root.length) : file.name;
 
-async function wireModel(model: Model, executionProvider: string): Promise<WireModel> {
+/**
+ * onnxruntime takes weights from files or from memory, not from both: beside weights in files, those in memory become a
+ * part of the graph. They are few: what had to be transposed, for instance.
+ */
+async function withOneKindOfFile(model: Model): Promise<Model> {
+  const { initializers } = model.graph;
+  const isOnDisk = ({ data }: Initializer) => isByteRange(data) && data.file.kind === 'path';
+  if (!initializers.some(isOnDisk)) return model;
+  const inside = initializers.map(async (initializer): Promise<Initializer> => {
+    const { data } = initializer;
+    if (!isByteRange(data) || data.file.kind === 'path') return initializer;
+    const { file, offset, length } = data;
+    const end = offset + length;
+    return {
+      ...initializer,
+      data:
+        file.kind === 'bytes'
+          ? file.bytes.subarray(offset, end)
+          : new Uint8Array(await file.blob.slice(offset, end).arrayBuffer()),
+    };
+  });
+  return { ...model, graph: { ...model.graph, initializers: await Promise.all(inside) } };
+}
+
+async function wireModel(given: Model, executionProvider: string): Promise<WireModel> {
+  const model = await withOneKindOfFile(given);
   const files = new Map<string, FileRef>();
   for (const { data } of model.graph.initializers)
     if (isByteRange(data)) files.set(locate(data.file), data.file);
