@@ -4,12 +4,13 @@ import { type Model, onlyOutputs } from '@emulsion/onnx';
 import type { Cancellable, Device, Session } from '@emulsion/runtime';
 import { type AnyTensor, InvalidArgumentError, type Tensor, tensor, zeros } from '@emulsion/tensor';
 import { decoderStart, latentsInput } from './autoencoder-kl.ts';
+import { BandedPicture, paste } from './banded-picture.ts';
 import { decoderTile } from './decoder-tile.ts';
-import { cut, GroupStatistics, paste, type Tile, tilesOf } from './tiles.ts';
+import { GroupStatistics, type Stretch, type Tile, tilesOf } from './tiles.ts';
 import type { VaeConfig } from './vae-config.ts';
 
 export interface TilingOptions extends Cancellable {
-  /** About how many pixels a side of a tile has, of each resolution; 192 unless said otherwise. */
+  /** About how many pixels a side of a tile has, of each resolution; 128 unless said otherwise. */
   readonly tileSize?: number | undefined;
 }
 
@@ -34,7 +35,7 @@ export async function decodeByTiles(
   latents: Tensor,
   options: TilingOptions = {},
 ): Promise<Tensor> {
-  const { tileSize = 192 } = options;
+  const { tileSize = 128 } = options;
   if (!Number.isInteger(tileSize) || tileSize < 16)
     throw new InvalidArgumentError(
       `vae: tileSize is ${tileSize}. Give an integer of at least 16, in pixels.`,
@@ -45,7 +46,7 @@ export async function decodeByTiles(
     let x = await runStart(decoder, ops.slice(latents, sample, sample + 1), options);
     for (let i = 1; i < decoder.config.blockOutChannels.length; i++)
       x = await runStage(decoder, x, i, tileSize, options);
-    pictures.push(x);
+    pictures.push(x.toTensor());
   }
   return pictures.length === 1 ? pictures[0]! : ops.concat(pictures);
 }
@@ -69,93 +70,91 @@ async function runStart(
   { device, config, weights }: TiledDecoder,
   latents: Tensor,
   options: Cancellable,
-): Promise<Tensor> {
+): Promise<BandedPicture> {
   const n = new NetworkBuilder('vae decoder, start', device.dialect);
   n.output('y', decoderStart(n, latentsInput(n, config), weights, config));
   const { y } = await withSession(device, n.build(), options, (session) => session.run({ latents }, options));
-  return y!;
+  const [, channels = 0, , width = 0] = y!.dims;
+  const picture = new BandedPicture(channels, width);
+  picture.add(y!);
+  return picture;
 }
 
-/** A stage of the decoder: `[1, …, height, width]` to `[1, …, 2·height, 2·width]`. */
+/** A stage of the decoder: a picture to one with twice its height and width. Its memory is given up on the way. */
 async function runStage(
   { device, config, weights }: TiledDecoder,
-  x: Tensor,
+  x: BandedPicture,
   i: number,
   tileSize: number,
   options: Cancellable,
-): Promise<Tensor> {
+): Promise<BandedPicture> {
   const { groups, layersPerBlock, blockOutChannels, outChannels } = config;
-  const [, channels = 0, height = 0, width = 0] = x.dims;
+  const { channels, height, width } = x;
   // Two convolutions in each block, one before and one after them, all at twice the size of `x`.
   const margin = layersPerBlock + 2;
-  const of = (size: number) => tilesOf(size, Math.ceil(tileSize / 2), margin);
-  const tiles = of(height).flatMap((row) => of(width).map((column) => new TileOf(row, column)));
-  const window = zeros([1, channels, tiles[0]!.height, tiles[0]!.width]);
-
+  const [rows, columns] = [height, width].map((size) => tilesOf(size, Math.ceil(tileSize / 2), margin)) as [
+    Tile[],
+    Tile[],
+  ]; // two of two
+  const window = zeros([1, channels, lengthOf(rows[0]!.outer), lengthOf(columns[0]!.outer)]);
   const { model, epsilons } = decoderTile(`vae decoder, stage ${i}`, config, weights, device.dialect, i);
   const statistics: Record<string, Tensor> = {};
-  const run = (outputs: readonly string[], take: (tile: TileOf, given: Record<string, Tensor>) => void) => {
+
+  /** Runs the part of the graph for `outputs` on a row of tiles after the other. */
+  const run = (outputs: readonly string[], take: (row: Tile, given: readonly Given[]) => void) => {
     const part = onlyOutputs(model, outputs);
     return withSession(device, part, options, async (session) => {
-      for (const tile of tiles) {
-        cut(x, tile.row.outer, tile.column.outer, window.data);
-        const all: Readonly<Record<string, AnyTensor>> = { ...statistics, ...tile.insideOf(window) };
-        const feeds = part.graph.inputs.map(({ name }) => [name, all[name]!] as const);
-        take(tile, await session.run(Object.fromEntries(feeds), options));
+      for (const row of rows) {
+        const given: Given[] = [];
+        for (const column of columns) {
+          x.cut(row.outer, column.outer, window.data);
+          const all: Readonly<Record<string, AnyTensor>> = {
+            ...statistics,
+            x: window,
+            ...inside(row, column),
+          };
+          const feeds = part.graph.inputs.map(({ name }) => [name, all[name]!] as const);
+          given.push({ column, outputs: await session.run(Object.fromEntries(feeds), options) });
+        }
+        take(row, given);
       }
     });
   };
 
   for (const [k, epsilon] of epsilons.entries()) {
     const whole = new GroupStatistics(groups);
-    await run([`tile_mean_${k}`, `tile_variance_${k}`], (tile, given) =>
-      whole.add(given[`tile_mean_${k}`]!.data, given[`tile_variance_${k}`]!.data, tile.area),
-    );
+    const [mean, variance] = [`tile_mean_${k}`, `tile_variance_${k}`];
+    await run([mean, variance], (row, given) => {
+      for (const { column, outputs } of given)
+        whole.add(outputs[mean]!.data, outputs[variance]!.data, lengthOf(row.inner) * lengthOf(column.inner));
+    });
     statistics[`mean_${k}`] = tensor(whole.means, [1, groups, 1]);
     statistics[`inverse_deviation_${k}`] = tensor(whole.inverseDeviations(epsilon), [1, groups, 1]);
   }
   const isLast = i === blockOutChannels.length - 1;
-  const given = isLast ? outChannels : blockOutChannels.at(-1 - i)!;
-  const result = zeros([1, given, 2 * height, 2 * width]);
-  await run(['y'], ({ row, column }, { y }) =>
-    paste(result, y!, 2 * row.inner.start, 2 * column.inner.start),
-  );
+  const result = new BandedPicture(isLast ? outChannels : blockOutChannels.at(-1 - i)!, 2 * width);
+  await run(['y'], (row, given) => {
+    const band = result.grow(2 * lengthOf(row.inner));
+    for (const { column, outputs } of given) paste(band, outputs.y!, 2 * column.inner.start);
+    x.release(rows[rows.indexOf(row) + 1]?.outer.start ?? height);
+  });
   return result;
 }
 
-/** One tile of a picture. */
-class TileOf {
-  readonly row: Tile;
+/** What the graph gave for one tile of a row. */
+interface Given {
   readonly column: Tile;
+  readonly outputs: Readonly<Record<string, Tensor>>;
+}
 
-  constructor(row: Tile, column: Tile) {
-    this.row = row;
-    this.column = column;
-  }
+const lengthOf = ({ start, end }: Stretch) => end - start;
 
-  /** With the margin. */
-  get height(): number {
-    return this.row.outer.end - this.row.outer.start;
-  }
-
-  get width(): number {
-    return this.column.outer.end - this.column.outer.start;
-  }
-
-  /** Pixels without the margin. */
-  get area(): number {
-    const { row, column } = this;
-    return (row.inner.end - row.inner.start) * (column.inner.end - column.inner.start);
-  }
-
-  /** What a graph is fed: the tile, and where in it, twice as large, its inner part lies. */
-  insideOf(window: Tensor): Readonly<Record<string, AnyTensor>> {
-    const { row, column } = this;
-    const inner = (edge: 'start' | 'end') =>
-      tensor(
-        Int32Array.of(2 * (row.inner[edge] - row.outer.start), 2 * (column.inner[edge] - column.outer.start)),
-        [2],
-      );
-    return { x: window, inner_start: inner('start'), inner_end: inner('end') };
-  }
+/** Where in an enlarged tile the part inside of its margin lies. */
+function inside(row: Tile, column: Tile): Readonly<Record<string, AnyTensor>> {
+  const inner = (edge: 'start' | 'end') =>
+    tensor(
+      Int32Array.of(2 * (row.inner[edge] - row.outer.start), 2 * (column.inner[edge] - column.outer.start)),
+      [2],
+    );
+  return { inner_start: inner('start'), inner_end: inner('end') };
 }

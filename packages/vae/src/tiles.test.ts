@@ -1,6 +1,6 @@
-import { createRng, type Tensor, tensor, zeros } from '@emulsion/tensor';
+import { createRng } from '@emulsion/tensor';
 import { expect, test } from 'vitest';
-import { cut, GroupStatistics, paste, tilesOf } from './tiles.ts';
+import { GroupStatistics, tilesOf } from './tiles.ts';
 
 test('inner stretches cover the picture, and every margin that can be there is', () => {
   for (const [size, tileSize, margin] of [
@@ -43,20 +43,4 @@ test('statistics of tiles make those of the whole', () => {
   const whole = momentsOf(values);
   expect(statistics.means[0]).toBeCloseTo(whole.mean, 3);
   expect(statistics.inverseDeviations(0.5)[0]).toBeCloseTo(1 / Math.sqrt(whole.variance + 0.5), 6);
-});
-
-test('what is cut out and pasted side by side is the picture again', () => {
-  const picture: Tensor = tensor(
-    Float32Array.from({ length: 2 * 5 * 7 }, (_, i) => i),
-    [1, 2, 5, 7],
-  );
-  const again = zeros([1, 2, 5, 7]);
-  for (const { inner: rows } of tilesOf(5, 2, 1)) {
-    for (const { inner: columns } of tilesOf(7, 3, 1)) {
-      const part = zeros([1, 2, rows.end - rows.start, columns.end - columns.start]);
-      cut(picture, rows, columns, part.data);
-      paste(again, part, rows.start, columns.start);
-    }
-  }
-  expect(again).toEqual(picture);
 });

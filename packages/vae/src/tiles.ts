@@ -1,6 +1,4 @@
 // How a picture is cut into tiles, and how the statistics of its tiles make those of the whole.
-import type { Tensor } from '@emulsion/tensor';
-
 /** A stretch of rows or columns: `start` (included) to `end` (excluded). */
 export interface Stretch {
   readonly start: number;
@@ -59,30 +57,5 @@ export class GroupStatistics {
   /** 1 / √(variance + ε) of each group. */
   inverseDeviations(epsilon: number): Float32Array {
     return Float32Array.from(this.#squares, (sum) => 1 / Math.sqrt(sum / this.#count + epsilon));
-  }
-}
-
-/** The part of `x` `[1, channels, height, width]` in `rows` and `columns`, written to `target`. */
-export function cut({ dims, data }: Tensor, rows: Stretch, columns: Stretch, target: Float32Array): void {
-  const [, channels = 0, height = 0, width = 0] = dims;
-  let at = 0;
-  for (let channel = 0; channel < channels; channel++) {
-    for (let row = rows.start; row < rows.end; row++) {
-      const line = (channel * height + row) * width;
-      target.set(data.subarray(line + columns.start, line + columns.end), at);
-      at += columns.end - columns.start;
-    }
-  }
-}
-
-/** Writes `tile` `[1, channels, …]` into `x` `[1, channels, height, width]` with its first pixel at `row` and `column`. */
-export function paste({ dims, data }: Tensor, tile: Tensor, row: number, column: number): void {
-  const [, channels = 0, height = 0, width = 0] = dims;
-  const [, , tileHeight = 0, tileWidth = 0] = tile.dims;
-  for (let channel = 0; channel < channels; channel++) {
-    for (let y = 0; y < tileHeight; y++) {
-      const line = (channel * tileHeight + y) * tileWidth;
-      data.set(tile.data.subarray(line, line + tileWidth), (channel * height + row + y) * width + column);
-    }
   }
 }
