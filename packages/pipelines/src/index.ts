@@ -6,6 +6,7 @@ export { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix
 export { type Known, keepKnown } from './keep-known.ts';
 export { latentConsistencyImageToImage } from './latent-consistency.ts';
 export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
+export { type Margins, type OutpaintOptions, outpaint } from './outpaint.ts';
 export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';
 export {
   type PipelineClass,

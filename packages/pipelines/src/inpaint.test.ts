@@ -133,10 +133,10 @@ test('networks that see a picture are not used without one, nor others in their 
   );
   const instructs = pipelineClasses.get('StableDiffusionInstructPix2PixPipeline')!;
   const parts = { ...pipeline, unet: instructed };
-  expect(() => paintAs(instructs, parts, { prompt: 'a cat' })).toThrow(
+  await expect(paintAs(instructs, parts, { prompt: 'a cat' })).rejects.toThrow(
     'image: this pipeline changes a picture. Give one.',
   );
-  expect(() => paintAs(instructs, parts, options)).toThrow(
+  await expect(paintAs(instructs, parts, options)).rejects.toThrow(
     'maskImage: this pipeline takes no mask. Leave it out.',
   );
   const steps: number[] = [];

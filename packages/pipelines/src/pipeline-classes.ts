@@ -5,6 +5,7 @@ import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 import { type InpaintOptions, inpaint } from './inpaint.ts';
 import { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
 import { latentConsistencyImageToImage } from './latent-consistency.ts';
+import { type OutpaintOptions, outpaint } from './outpaint.ts';
 import type { PaintResult } from './paint-options.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type TextToImageOptions, textToImage } from './text-to-image.ts';
@@ -15,6 +16,7 @@ export type PipelineRequest =
   | HighResolutionOptions
   | ImageToImageOptions
   | InpaintOptions
+  | OutpaintOptions
   | InstructPix2PixOptions;
 
 type Task<Options> = (parts: StableDiffusionParts, options: Options) => Promise<PaintResult>;
@@ -84,7 +86,7 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
  * Does what is asked with the task of a class.
  * @throws {InvalidArgumentError} if the class has no task for the pictures that are given, and the errors of the tasks
  */
-export function paintAs(
+export async function paintAs(
   { defaults, fromText, fromImage, fromMask }: PipelineClass,
   parts: StableDiffusionParts,
   request: PipelineRequest,
@@ -97,6 +99,7 @@ export function paintAs(
     if (fromMask) return fromMask(parts, { ...request, ...settings });
     throw new InvalidArgumentError('maskImage: this pipeline takes no mask. Leave it out.');
   }
+  if (fromMask && 'expand' in request && request.expand) return outpaint(parts, { ...request, ...settings });
   if ('image' in request && request.image) return fromImage(parts, { ...request, ...settings });
   if (fromText && 'hiresScale' in request && request.hiresScale !== undefined) {
     return highResolution(parts, { ...request, ...settings });
