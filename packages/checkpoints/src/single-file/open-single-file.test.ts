@@ -1,3 +1,5 @@
+/// <reference types="node" />
+import { readFile } from 'node:fs/promises';
 import { tensor } from '@emulsion/tensor';
 import { expect, test } from 'vitest';
 import { openDiffusersFolder } from '../diffusers-folder.ts';
@@ -245,6 +247,18 @@ test('what the network predicts is told by the notes, a tensor, a settings file,
     rescale_betas_zero_snr: true,
     timestep_spacing: 'trailing',
   });
+});
+
+test('a checkpoint of training is read, whatever lies beside its weights; its steps tell Stable Diffusion 2 base', async () => {
+  const ckpt = await readFile(new URL('../../../../fixtures/pytorch/sd2-base.ckpt', import.meta.url));
+  const model = await openSingleFile(memoryFolder({ 'sd2.ckpt': ckpt }), 'sd2.ckpt', { tokenizer });
+  expect((await openWeights(model.subfolder('unet'))).get('conv_in.weight')).toMatchObject({
+    dims: [8, 4, 3, 3],
+    path: 'sd2.ckpt',
+  });
+  expect(await config(model, 'text_encoder')).toMatchObject({ hidden_size: 8, hidden_act: 'gelu' });
+  // That of 768 pixels was trained for other steps, and predicts velocities.
+  expect((await predictionType(Promise.resolve(model))).prediction_type).toBe('epsilon');
 });
 
 test('the channels that the U-Net reads tell the task', async () => {
