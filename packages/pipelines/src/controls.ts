@@ -29,6 +29,17 @@ export interface Control {
   isActive(step: number): boolean;
 }
 
+const imagesOf = ({ controlImage = [] }: ControlOptions) =>
+  isList(controlImage) ? controlImage : [controlImage];
+
+/** Pixels of the first picture that a request follows, if there is one. */
+export function controlSize(options: ControlOptions): { width: number; height: number } | undefined {
+  const [image] = imagesOf(options);
+  if (!image) return undefined;
+  const [, , height = 0, width = 0] = pixelsOf(image).dims;
+  return { width, height };
+}
+
 /** The pictures that a request follows, under each of its conditions. */
 export interface GuidedControls {
   readonly positive: readonly Control[];
@@ -47,8 +58,8 @@ export function guidedControls(
   pictures: number,
   totalSteps: number,
 ): GuidedControls {
-  const { controlImage, guessMode = false } = options;
-  const images = controlImage === undefined ? [] : isList(controlImage) ? controlImage : [controlImage];
+  const { guessMode = false } = options;
+  const images = imagesOf(options);
   const count = controlNets.length;
   if (images.length !== count) {
     throw new InvalidArgumentError(

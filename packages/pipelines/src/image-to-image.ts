@@ -44,6 +44,6 @@ export async function paintOver(
   const clean = await encodePicture(parts, pixelsOf(options.image), drawing);
   const start = noise.start(clean.dims, parts.vae.config.scale);
   const sample = scheduler.addNoise({ sample: clean, noise: start, plan, beginIndex, ops });
-  const subject = await guidedByPrompts(parts, options, request, clean.dims);
+  const subject = await guidedByPrompts(parts, options, request, clean.dims, {}, beginIndex);
   return paint(parts, options, request, subject, { sample, beginIndex });
 }

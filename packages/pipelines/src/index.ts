@@ -1,3 +1,4 @@
+export type { Control, ControlOptions } from './controls.ts';
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
 export { type HighResolutionOptions, highResolution } from './high-resolution.ts';
 export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';

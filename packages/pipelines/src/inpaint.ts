@@ -68,6 +68,7 @@ export async function inpaint(parts: StableDiffusionParts, options: InpaintOptio
     request,
     dims,
     masked && { appended: concatChannels(latentMask, masked) },
+    beginIndex,
   );
   const known = masked
     ? undefined

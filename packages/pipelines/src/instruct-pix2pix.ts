@@ -2,6 +2,7 @@
 import { instructPix2PixGuidance } from '@emulsion/guidance';
 import type { RgbImage } from '@emulsion/image';
 import { type Tensor, zeros } from '@emulsion/tensor';
+import { guidedControls } from './controls.ts';
 import { encodeConditions } from './encode-conditions.ts';
 import { assertRepeatable, pixelsOf, repeatTo } from './encode-picture.ts';
 import { UnsupportedModelError } from './errors.ts';
@@ -56,10 +57,11 @@ export async function instructPix2Pix(
     imageGuidanceScale: guided ? imageGuidanceScale : 1,
     ops,
   });
+  const led = guidedControls(parts.controlNets ?? [], options, pictures, plan.timesteps.length);
   const condition = {
-    both: { ...positive, ...shown },
-    image: { ...negative, ...shown },
-    neither: { ...negative, appended: zeros(dims) },
+    both: { ...positive, ...shown, controls: led.positive },
+    image: { ...negative, ...shown, controls: led.negative },
+    neither: { ...negative, appended: zeros(dims), controls: led.negative },
   };
   const sample = ops.combine([plan.initNoiseSigma, start]);
   return paint(parts, options, request, { denoiser, condition }, { sample });

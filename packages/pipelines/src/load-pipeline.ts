@@ -1,5 +1,6 @@
 // From a model's files to something that paints: reads what the model is made of and loads each part.
 import { type DiffusersFolder, type Folder, openDiffusersFolder, readJson } from '@emulsion/checkpoints';
+import { type ControlNet, loadControlNet } from '@emulsion/controlnet';
 import type { DownloadEvent, HubOptions } from '@emulsion/hub';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
 import { createScheduler } from '@emulsion/schedulers';
@@ -43,6 +44,8 @@ export interface LoadPipelineOptions
    * what shapes do not tell. Without it CLIP's tokenizer is downloaded from the hub.
    */
   readonly config?: string | Folder | undefined;
+  /** ControlNets beside those of the model, each in a folder of its own: paths, addresses, names on the hub or folders. */
+  readonly controlNets?: readonly (string | Folder)[] | undefined;
   readonly onProgress?: ((event: LoadEvent) => void) | undefined;
 }
 
@@ -96,7 +99,7 @@ export async function loadPipeline(
   };
   try {
     const parts = await loadParts(model, device, options, (part) => loaded.push(part));
-    const unused = [parts.unet, ...textEncodersOf(parts)].reduce(
+    const unused = [parts.unet, ...textEncodersOf(parts), ...(parts.controlNets ?? [])].reduce(
       (count, { unusedWeights }) => count + unusedWeights.length,
       0,
     );
@@ -177,11 +180,13 @@ function assertComponents(
 async function loadParts(
   { folder, components, options: indexOptions }: DiffusersFolder,
   device: Device,
-  { dtype, signal, onProgress }: LoadPipelineOptions,
+  request: LoadPipelineOptions,
   keep: (part: { dispose(): Promise<void> }) => void,
 ): Promise<StableDiffusionParts> {
+  const { dtype, signal, onProgress } = request;
   const options = { device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
-  const total = 3;
+  const controlFolders = await controlNetFolders({ folder, components }, request);
+  const total = 3 + controlFolders.length;
   const report = (component: string, loaded: number) => onProgress?.({ component, loaded, total });
   const kept = <Part extends { dispose(): Promise<void> }>(part: Part): Part => {
     keep(part);
@@ -194,7 +199,12 @@ async function loadParts(
   );
   report('vae', 1);
   const vae = kept(await loadVae(folder.subfolder('vae'), options));
-  report('unet', 2);
+  const controlNets: ControlNet[] = [];
+  for (const controlFolder of controlFolders) {
+    report('controlnet', 2 + controlNets.length);
+    controlNets.push(kept(await loadControlNet(controlFolder, options)));
+  }
+  report('unet', total - 1);
   const unet = kept(await loadUnet(folder.subfolder('unet'), options));
   report('unet', total);
   return {
@@ -202,9 +212,34 @@ async function loadParts(
     promptEncoder,
     unet,
     vae,
+    controlNets,
     schedulerConfig,
     forceZerosForEmptyPrompt: indexOptions.force_zeros_for_empty_prompt === true,
   };
+}
+
+/** Where the ControlNets are: in the model, as `controlnet`, `controlnet_1` and so on, and where the request says. */
+async function controlNetFolders(
+  { folder, components }: Pick<DiffusersFolder, 'folder' | 'components'>,
+  request: LoadPipelineOptions,
+): Promise<Folder[]> {
+  const folders: Folder[] = [];
+  if (components.controlnet) {
+    folders.push(folder.subfolder('controlnet'));
+    // A MultiControlNetModel numbers the others.
+    for (let next = 1; await folder.subfolder(`controlnet_${next}`).has('config.json'); next++)
+      folders.push(folder.subfolder(`controlnet_${next}`));
+  }
+  for (const source of request.controlNets ?? []) {
+    // The revision and the configuration are the model's.
+    const options = { ...sourceOptions(request), config: undefined, revision: undefined };
+    const opened =
+      typeof source === 'string'
+        ? await openSource(source, { ...options, onProgress: downloadReporter(request) })
+        : { folder: source };
+    folders.push(opened.folder);
+  }
+  return folders;
 }
 
 async function readSchedulerConfig(folder: Folder): Promise<Readonly<Record<string, unknown>>> {

@@ -3,6 +3,7 @@ import { classifierFreeGuidance, type Denoiser, type Guided, guidanceWithNegativ
 import { tensorToImages } from '@emulsion/image';
 import type { ModelAnswer } from '@emulsion/schedulers';
 import type { Tensor } from '@emulsion/tensor';
+import { guidedControls } from './controls.ts';
 import { decodeLatents } from './decode-latents.ts';
 import { encodeConditions } from './encode-conditions.ts';
 import { UnsupportedModelError } from './errors.ts';
@@ -31,6 +32,7 @@ export interface Start {
  * The U-Net, and the prompts that it is guided by.
  * @param dims of the latents
  * @param added what the network is fed beside the prompts
+ * @param beginIndex the first of the plan's timesteps that is visited
  */
 export async function guidedByPrompts(
   parts: StableDiffusionParts,
@@ -38,6 +40,7 @@ export async function guidedByPrompts(
   request: PaintRequest,
   dims: readonly number[],
   added: Partial<UnetCondition> = {},
+  beginIndex = 0,
 ): Promise<Subject<Guided<UnetCondition>>> {
   const { guidanceRescale = 0, signal } = options;
   const { ops } = parts.device;
@@ -49,10 +52,15 @@ export async function guidedByPrompts(
     ...pictureSize(parts, dims),
     guided: guidanceScale !== 1 || wantsNegativeOutput,
   });
+  const totalSteps = request.plan.timesteps.length - beginIndex;
+  const controls = guidedControls(parts.controlNets ?? [], options, request.pictures, totalSteps);
   const guide = wantsNegativeOutput ? guidanceWithNegative : classifierFreeGuidance;
   return {
     denoiser: guide(unetDenoiser(parts.unet, ops, { signal }), { guidanceScale, guidanceRescale, ops }),
-    condition: { positive: { ...positive, ...added }, negative: { ...negative, ...added } },
+    condition: {
+      positive: { ...positive, ...added, controls: controls.positive },
+      negative: { ...negative, ...added, controls: controls.negative },
+    },
   };
 }
 

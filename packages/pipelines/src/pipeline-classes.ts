@@ -66,6 +66,12 @@ const latentConsistency: PipelineClass = {
   fromImage: latentConsistencyImageToImage,
 };
 
+/** With components more: ControlNets, one or several. */
+const controlled = (pipelineClass: PipelineClass): PipelineClass => ({
+  ...pipelineClass,
+  components: { ...pipelineClass.components, controlnet: ['ControlNetModel', 'MultiControlNetModel'] },
+});
+
 /** The classes that there are pipelines for. */
 export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   ['StableDiffusionPipeline', stableDiffusion],
@@ -76,6 +82,12 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   ['StableDiffusionXLInpaintPipeline', stableDiffusionXl],
   ['LatentConsistencyModelPipeline', latentConsistency],
   ['LatentConsistencyModelImg2ImgPipeline', latentConsistency],
+  ['StableDiffusionControlNetPipeline', controlled(stableDiffusion)],
+  ['StableDiffusionControlNetImg2ImgPipeline', controlled(stableDiffusion)],
+  ['StableDiffusionControlNetInpaintPipeline', controlled(stableDiffusion)],
+  ['StableDiffusionXLControlNetPipeline', controlled(stableDiffusionXl)],
+  ['StableDiffusionXLControlNetImg2ImgPipeline', controlled(stableDiffusionXl)],
+  ['StableDiffusionXLControlNetInpaintPipeline', controlled(stableDiffusionXl)],
   [
     'StableDiffusionInstructPix2PixPipeline',
     { components, defaults: { numInferenceSteps: 100, guidanceScale: 7.5 }, fromImage: instructPix2Pix },

@@ -1,4 +1,5 @@
 // What a Stable Diffusion pipeline is composed of (Rombach et al. 2022), an XL one (Podell et al. 2023) included.
+import type { ControlNet } from '@emulsion/controlnet';
 import type { Device } from '@emulsion/runtime';
 import type { PromptEncoder, SdxlPromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
@@ -10,6 +11,8 @@ export interface StableDiffusionParts {
   readonly promptEncoder: PromptEncoder | SdxlPromptEncoder;
   readonly unet: Unet;
   readonly vae: Vae;
+  /** What makes it follow pictures, none unless given. */
+  readonly controlNets?: readonly ControlNet[] | undefined;
   /** The JSON of the model's scheduler_config.json. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   /** Whether the model was trained with zeros where there is no prompt: XL's are. */

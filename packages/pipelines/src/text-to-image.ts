@@ -1,6 +1,7 @@
 // Text to image (Rombach et al. 2022): noise that a guided U-Net turns into latents, latents to a picture.
 import { InvalidArgumentError, ShapeError, type Tensor } from '@emulsion/tensor';
 import { assertFinite } from './assert-finite.ts';
+import { controlSize } from './controls.ts';
 import { denoise, finish, guidedByPrompts } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import { type PaintRequest, paintRequest } from './paint-request.ts';
@@ -8,7 +9,7 @@ import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 
 /** Pictures from prompts. */
 export interface TextToImageOptions extends PaintOptions {
-  /** Pixels; the model's own size unless given. Multiples of the autoencoder's scale, 8 for most. */
+  /** Pixels; the size of the first `controlImage`, or else the model's own, unless given. Multiples of the autoencoder's scale, 8 for most. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
   /** Standard normal noise to start from, `[pictures, channels, height/scale, width/scale]`, instead of the seed's. */
@@ -44,13 +45,14 @@ export async function latentsFromText(
  */
 export function latentDims(
   { unet, vae }: Pick<StableDiffusionParts, 'unet' | 'vae'>,
-  options: Pick<TextToImageOptions, 'width' | 'height' | 'latents'>,
+  options: Pick<TextToImageOptions, 'width' | 'height' | 'latents' | 'controlImage'>,
   pictures: number,
 ): number[] {
   const { latents } = options;
   const { scale, latentChannels } = vae.config;
   const size = (name: 'height' | 'width', axis: 2 | 3): number => {
-    const pixels = options[name] ?? (latents?.dims[axis] ?? unet.config.sampleSize ?? 64) * scale;
+    const own = latents ? (latents.dims[axis] ?? 0) * scale : controlSize(options)?.[name];
+    const pixels = options[name] ?? own ?? (unet.config.sampleSize ?? 64) * scale;
     if (!Number.isInteger(pixels) || pixels < scale || pixels % scale !== 0) {
       const nearest = Math.max(Math.round(pixels / scale), 1) * scale;
       const hint = Number.isFinite(nearest) ? ` ${nearest} is the nearest.` : '';

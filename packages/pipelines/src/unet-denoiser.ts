@@ -4,20 +4,29 @@ import type { Cancellable } from '@emulsion/runtime';
 import type { Tensor, TensorOps } from '@emulsion/tensor';
 import type { Unet, UnetInputs } from '@emulsion/unet';
 import { concatChannels } from './concat-channels.ts';
+import { type Control, controlResiduals } from './controls.ts';
 
 /** What a U-Net is fed beside sample and timestep; each tensor has a row for each sample. */
 export interface UnetCondition
   extends Pick<UnetInputs, 'encoderHiddenStates' | 'timestepCond' | 'addedConditions'> {
   /** Channels that the sample gets behind its own, as they are: `[batch, channels, height, width]`. */
   readonly appended?: Tensor | undefined;
+  /** Pictures that are followed; the same list for evaluations that may run as one batch. */
+  readonly controls?: readonly Control[] | undefined;
 }
 
 /** Evaluations whose conditions differ in no more than their values run as one batch, others one after the other. */
 export function unetDenoiser(unet: Unet, ops: TensorOps, options: Cancellable = {}): Denoiser<UnetCondition> {
-  const predict = (sample: Tensor, timestep: readonly number[], condition: UnetCondition) => {
-    const { appended, ...inputs } = condition;
+  const predict = async (
+    step: number,
+    sample: Tensor,
+    timestep: readonly number[],
+    condition: UnetCondition,
+  ) => {
+    const { appended, controls = [], ...inputs } = condition;
+    const residuals = await controlResiduals(controls, { ...inputs, sample, timestep }, step, ops, options);
     const whole = appended ? concatChannels(sample, appended) : sample;
-    return unet.predict({ ...inputs, sample: whole, timestep }, options);
+    return unet.predict({ ...inputs, sample: whole, timestep, residuals }, options);
   };
   return async (evaluations) => {
     const condition = joinConditions(
@@ -26,12 +35,14 @@ export function unetDenoiser(unet: Unet, ops: TensorOps, options: Cancellable = 
     );
     if (!condition) {
       const outputs: Tensor[] = [];
-      for (const evaluation of evaluations)
-        outputs.push(await predict(evaluation.sample, timestepsOf(evaluation), evaluation.condition));
+      for (const evaluation of evaluations) {
+        const { step, sample } = evaluation;
+        outputs.push(await predict(step, sample, timestepsOf(evaluation), evaluation.condition));
+      }
       return outputs;
     }
     const sample = ops.concat(evaluations.map((evaluation) => evaluation.sample));
-    const output = await predict(sample, evaluations.flatMap(timestepsOf), condition);
+    const output = await predict(evaluations[0]!.step, sample, evaluations.flatMap(timestepsOf), condition);
     let start = 0;
     return evaluations.map(({ sample: { dims } }) => {
       const end = start + dims[0]!;
@@ -53,6 +64,8 @@ function tensorsOf(condition: UnetCondition): readonly (Tensor | undefined)[] {
 
 /** Conditions as those of one batch, if they have the same tensors and these the same dims but for the batch. */
 function joinConditions(ops: TensorOps, conditions: readonly UnetCondition[]): UnetCondition | undefined {
+  const { controls } = conditions[0]!;
+  if (conditions.some((condition) => condition.controls !== controls)) return undefined;
   const lists = conditions.map(tensorsOf);
   const rowDims = (list: (typeof lists)[number]) => list.map((x) => x?.dims.slice(1).join()).join(';');
   if (lists.some((list) => rowDims(list) !== rowDims(lists[0]!))) return undefined;
@@ -63,5 +76,6 @@ function joinConditions(ops: TensorOps, conditions: readonly UnetCondition[]): U
     timestepCond,
     addedConditions: textEmbeds && timeIds && { textEmbeds, timeIds },
     appended,
+    controls,
   };
 }

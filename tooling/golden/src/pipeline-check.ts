@@ -1,5 +1,6 @@
 // How a recorded picture of a pipeline is made here and compared.
 import type { Folder } from '@emulsion/checkpoints';
+import { loadControlNet } from '@emulsion/controlnet';
 import {
   loadPipeline,
   type PipelineRequest,
@@ -57,6 +58,10 @@ const argumentNames: Readonly<Record<string, string>> = {
   original_size: 'originalSize',
   target_size: 'targetSize',
   crops_coords_top_left: 'cropsCoordsTopLeft',
+  controlnet_conditioning_scale: 'controlnetConditioningScale',
+  guess_mode: 'guessMode',
+  control_guidance_start: 'controlGuidanceStart',
+  control_guidance_end: 'controlGuidanceEnd',
 };
 
 /** Arguments that are recorded arrays, and how they are given here. */
@@ -95,7 +100,9 @@ export async function pipelineCheck(
     const tensors: [string, Tensor][] = [];
     for (const input of tensor_inputs) {
       const [name, read] = tensorArguments[input]!;
-      tensors.push([name, await read(golden)]);
+      // What diffusers calls the image is what this pipeline follows.
+      const followed = name === 'image' && className === 'StableDiffusionControlNetPipeline';
+      tensors.push([followed ? 'controlImage' : name, await read(golden)]);
     }
     // Arguments of diffusers under their names here, each of the type that the option has.
     const options = Object.fromEntries([...given, ...tensors]) as unknown as PipelineRequest;
@@ -121,14 +128,17 @@ async function partsOf(
     unet: unetFolder,
     vae: vaeFolder,
     text_encoder: encoderFolder,
+    controlnet: controlFolder,
   } = folders as Readonly<Record<string, Folder>>;
   if (!unetFolder || !vaeFolder || !encoderFolder) return 'its components are not those of Stable Diffusion';
   const unet = await loadOnce(unetFolder, loadUnet);
   const vae = await loadOnce(vaeFolder, loadVae);
   const promptEncoder = await loadOnce(encoderFolder, loadPromptEncoder);
-  for (const part of [unet, vae, promptEncoder]) if (typeof part === 'string') return part;
+  const controlNet = controlFolder && (await loadOnce(controlFolder, loadControlNet));
+  for (const part of [unet, vae, promptEncoder, controlNet]) if (typeof part === 'string') return part;
   // Those that were refused were returned as their reasons.
-  return { device, unet, vae, promptEncoder, schedulerConfig: {} } as StableDiffusionParts;
+  const parts = { device, unet, vae, promptEncoder, schedulerConfig: {} };
+  return { ...parts, controlNets: controlNet ? [controlNet] : [] } as StableDiffusionParts;
 }
 
 async function compare(

@@ -20,11 +20,9 @@ export interface Unsupported extends Partial<Traits> {
 export const unsupported: readonly Unsupported[] = [
   { area: 'models', kind: 'unet', family: 'deepfloyd_if', reason: 'U-Nets on pixels come later' },
   { area: 'models', kind: 'unet', family: 'unclip', reason: 'U-Nets on pixels come later' },
-  { area: 'models', kind: 'encode_prompt', family: 'sd3', reason: 'diffusion transformers come later' },
   { area: 'models', kind: 'prior_transformer', reason: 'UnCLIP comes later' },
   { area: 'models', kind: 'unclip_text_proj', reason: 'UnCLIP comes later' },
   { area: 'models', kind: 'train', reason: 'training comes later' },
-  { area: 'models', pipeline: 'StableDiffusionControlNetPipeline', reason: 'ControlNets come later' },
   { area: 'models', pipeline: 'IFPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'IFSuperResolutionPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'UnCLIPPipeline', reason: 'UnCLIP comes later' },
