@@ -136,6 +136,27 @@ test('it paints what is masked, and leaves the rest of the picture alone', async
   });
 });
 
+test('it enlarges what it painted, and widens a picture', async () => {
+  const size = async (name: string) => {
+    const { image, text } = decodePng(await readFile(join(folder, name)));
+    return {
+      size: [image.width, image.height],
+      ...parseGenerationParameters(text.parameters!).parameters,
+    };
+  };
+  const options = ['paint', 'a red apple', '--steps', '2', '--seed', '7'];
+  await run(...options, '--hires-scale', '1.25', '--hires-steps', '3', '--output', 'large.png');
+  expect(await size('large.png')).toMatchObject({
+    size: [80, 80],
+    Size: '64x64',
+    'Hires upscale': '1.25',
+    'Hires steps': '3',
+    'Denoising strength': '0.7',
+  });
+  await run(...options, '--image', 'large.png', '--expand', '0,8,4,0', '--output', 'wide.png');
+  expect((await size('wide.png')).size).toEqual([88, 84]);
+});
+
 test('each picture of several can have its own seed, and its PNG says how the noise was drawn', async () => {
   const options = ['paint', 'a red apple', '--steps', '2', '--scheduler', 'euler_a'];
   const noise = ['--rng', 'nv', '--seed-resize-from', '72x64', '--eta-noise-seed-delta', '31337'];

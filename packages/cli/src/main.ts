@@ -1,4 +1,5 @@
 // The command line: reads it, runs the command, and turns whatever goes wrong into one sentence and an exit code.
+import type { Margins } from '@emulsion/pipelines';
 import { deviceKinds } from '@emulsion/runtime';
 import { EmulsionError, type RngKind, rngKinds } from '@emulsion/tensor';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
@@ -61,6 +62,14 @@ const size = (text: string): Size => {
   if (width === undefined || height === undefined)
     throw new InvalidArgumentError('Give a size such as 512x768.');
   return { width: Number(width), height: Number(height) };
+};
+
+const margins = (text: string): Required<Margins> => {
+  const sides = text.split(',').map(atLeast(0));
+  const [top, right = top, bottom = top, left = top] = sides;
+  if (sides.length !== 1 && sides.length !== 4)
+    throw new InvalidArgumentError('Give one number of pixels, or four: top,right,bottom,left.');
+  return { top, right, bottom, left } as Required<Margins>; // split gives one text at least
 };
 
 /** The program; `run` is called with the command that was asked for. */
@@ -140,10 +149,22 @@ function program(
     .option('--mask-blur <pixels>', "softens the mask's edge", number)
     .option('--padding-mask-crop <pixels>', 'paint only what is masked and a margin', atLeast(0))
     .option(
+      '--expand <pixels>',
+      'widen --image on all sides, or as top,right,bottom,left say, and paint what is new',
+      margins,
+    )
+    .option(
       '--image-guidance-scale <x>',
       'how much is kept of --image by a model that is instructed (default: 1.5)',
       number,
     )
+    .option(
+      '--hires-scale <x>',
+      'paint small, then enlarge the picture as many times and paint over it',
+      number,
+    )
+    .option('--hires-strength <x>', 'how much is painted over, above 0 to 1 (default: 0.7)', number)
+    .option('--hires-steps <n>', 'steps of the second pass (default: as many as --steps)', atLeast(1))
     .option('--latents <file>', 'safetensors with the noise to start from')
     .option('--save-latents <file>', 'safetensors to write the final latents to')
     .option('--json', 'print one JSON object a line: progress, result or error')

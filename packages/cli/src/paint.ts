@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelDefaults, modelUrl } from '@emulsion/default-model';
 import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from '@emulsion/image';
-import { loadPipeline, type PaintResult } from '@emulsion/pipelines';
+import { loadPipeline, type Margins, type PaintResult } from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
 import type { RngKind } from '@emulsion/tensor';
 import { UsageError } from './errors.ts';
@@ -43,7 +43,11 @@ export interface PaintOptions {
   readonly mask?: string;
   readonly maskBlur?: number;
   readonly paddingMaskCrop?: number;
+  readonly expand?: Required<Margins>;
   readonly imageGuidanceScale?: number;
+  readonly hiresScale?: number;
+  readonly hiresStrength?: number;
+  readonly hiresSteps?: number;
   readonly latents?: string;
   readonly saveLatents?: string;
 }
@@ -67,7 +71,7 @@ export async function paint(
   const start = performance.now();
   for (const [name, flag, needed, what] of needs) {
     if (options[name] !== undefined && options[needed] === undefined)
-      throw new UsageError(`${flag} needs --${needed}, ${what}.`);
+      throw new UsageError(`${flag} needs --${needed === 'hiresScale' ? 'hires-scale' : needed}, ${what}.`);
   }
   if (options.revision !== undefined && options.model === undefined) {
     throw new UsageError('--revision needs --model, the name of a model on a hub.');
@@ -92,6 +96,11 @@ export async function paint(
     const settings = {
       steps: options.steps ?? Math.min(defaults.numInferenceSteps, usualSteps),
       guidanceScale: options.guidanceScale ?? defaults.guidanceScale,
+    };
+    const hires = options.hiresScale !== undefined && {
+      hiresScale: options.hiresScale,
+      hiresStrength: options.hiresStrength,
+      hiresSteps: options.hiresSteps,
     };
     const ownScheduler = String(pipeline.schedulerConfig._class_name);
     for (const message of pipeline.notes) report.send({ event: 'note', message });
@@ -118,8 +127,9 @@ export async function paint(
             maskBlur: options.maskBlur,
             paddingMaskCrop: options.paddingMaskCrop,
             imageGuidanceScale: options.imageGuidanceScale,
+            ...(options.expand && { expand: options.expand }),
           }
-        : { latents }),
+        : { latents, ...hires }),
       numImagesPerPrompt: options.images,
       scheduler: options.scheduler,
       eta: options.eta,
@@ -129,7 +139,13 @@ export async function paint(
       onStep: ({ latents: _, ...event }) => report.send({ event: 'step', ...event }),
     });
     signal.throwIfAborted();
-    const files = await writePictures(output, prompt, options, { ...settings, ownScheduler }, result);
+    const files = await writePictures(
+      output,
+      prompt,
+      options,
+      { ...settings, ownScheduler, scale: pipeline.vae.config.scale },
+      result,
+    );
     if (options.saveLatents) await writeLatents(options.saveLatents, result.latents);
     report.send({
       event: 'done',
@@ -149,11 +165,14 @@ const needs = [
   ['imageGuidanceScale', '--image-guidance-scale', 'image', 'the picture to change'],
   ['mask', '--mask', 'image', 'the picture that is masked'],
   ['maskBlur', '--mask-blur', 'mask', 'white where the picture is painted'],
+  ['expand', '--expand', 'image', 'the picture to widen'],
+  ['hiresStrength', '--hires-strength', 'hiresScale', 'how much larger the picture becomes'],
+  ['hiresSteps', '--hires-steps', 'hiresScale', 'how much larger the picture becomes'],
   ['paddingMaskCrop', '--padding-mask-crop', 'mask', 'white where the picture is painted'],
 ] as const satisfies readonly (readonly [keyof PaintOptions, string, keyof PaintOptions, string])[];
 
 /** Options that a picture from a picture has no use for, unless it has a mask. */
-const textOnly = ['latents', 'width', 'height'] as const;
+const textOnly = ['latents', 'width', 'height', 'hiresScale'] as const;
 
 /** Reads the picture to start from, and its mask. @throws {UsageError} if one is not there, or an option does not go with it */
 async function readPictures(
@@ -162,11 +181,12 @@ async function readPictures(
   const { image, mask } = options;
   if (image === undefined) return undefined;
   const extra = textOnly.find(
-    (name) => options[name] !== undefined && (mask === undefined || name === 'latents'),
+    (name) =>
+      options[name] !== undefined && (mask === undefined || name === 'latents' || name === 'hiresScale'),
   );
   if (extra)
     throw new UsageError(
-      `--${extra} does not go with --image, which has a size of its own. Leave one of them out.`,
+      `--${extra === 'hiresScale' ? 'hires-scale' : extra} does not go with --image, which has a size of its own. Leave one of them out.`,
     );
   return {
     image: await readPicture('--image', image),
@@ -197,14 +217,44 @@ function seedParameters(
   };
 }
 
+/** The size that was painted first, which is the one that A1111 writes. */
+function firstSize({ width, height }: RgbImage, { hiresScale = 1 }: PaintOptions, scale: number): string {
+  const [first, second] = [width, height].map((length) => Math.ceil(length / scale / hiresScale) * scale);
+  return hiresScale === 1 ? `${width}x${height}` : `${first}x${second}`;
+}
+
+/** The second pass, by A1111's names. */
+function hiresParameters({
+  hiresScale,
+  hiresStrength = 0.7,
+  hiresSteps,
+}: PaintOptions): Record<string, string> {
+  if (hiresScale === undefined) return {};
+  return {
+    'Denoising strength': `${hiresStrength}`,
+    'Hires upscale': `${hiresScale}`,
+    ...(hiresSteps !== undefined && { 'Hires steps': `${hiresSteps}` }),
+    'Hires upscaler': 'Latent',
+  };
+}
+
 /** A1111's names of the generators that it has. */
 const rngNames: Partial<Record<RngKind, string>> = { 'torch-cpu': 'CPU', 'torch-cuda': 'NV' };
+
+/** What a picture is made with, beside the options. */
+interface Made {
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly ownScheduler: string;
+  /** Pixels a latent. */
+  readonly scale: number;
+}
 
 async function writePictures(
   output: string,
   prompt: string,
   options: PaintOptions,
-  { steps, guidanceScale, ownScheduler }: { steps: number; guidanceScale: number; ownScheduler: string },
+  made: Made,
   { images, seeds, variationSeeds }: PaintResult,
 ): Promise<string[]> {
   const files: string[] = [];
@@ -213,11 +263,11 @@ async function writePictures(
       prompt,
       negativePrompt: options.negativePrompt ?? '',
       parameters: {
-        Steps: `${steps}`,
-        Sampler: options.scheduler ?? ownScheduler,
-        'CFG scale': `${guidanceScale}`,
+        Steps: `${made.steps}`,
+        Sampler: options.scheduler ?? made.ownScheduler,
+        'CFG scale': `${made.guidanceScale}`,
         Seed: `${seeds[index] ?? seeds[0]}`,
-        Size: `${image.width}x${image.height}`,
+        Size: firstSize(image, options, made.scale),
         ...(images.length > seeds.length && { 'Batch size': `${images.length}`, 'Batch pos': `${index}` }),
         ...seedParameters(options, variationSeeds?.[index] ?? variationSeeds?.[0]),
         ...(options.clipSkip !== undefined && { 'Clip skip': `${options.clipSkip + 1}` }),
@@ -225,6 +275,7 @@ async function writePictures(
         ...(options.imageGuidanceScale !== undefined && {
           'Image CFG scale': `${options.imageGuidanceScale}`,
         }),
+        ...hiresParameters(options),
         ...(options.maskBlur !== undefined && { 'Mask blur': `${options.maskBlur}` }),
         ...(options.paddingMaskCrop !== undefined && {
           'Inpaint area': 'Only masked',
