@@ -23,3 +23,10 @@ export {
 } from './sdxl-prompt-encoder.ts';
 export { parseT5Config, type T5Config } from './t5-config.ts';
 export { t5EncoderModel } from './t5-encoder-model.ts';
+export {
+  loadFluxPromptEncoder,
+  loadSd3PromptEncoder,
+  type T5EncodePromptOptions,
+  type TransformerPromptEmbeds,
+  type TransformerPromptEncoder,
+} from './transformer-prompt-encoder.ts';

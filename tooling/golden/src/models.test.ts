@@ -5,7 +5,12 @@ import { UnsupportedModelError } from '@emulsion/pipelines';
 import type { Device } from '@emulsion/runtime';
 import { cpuOps, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFolderAt } from '@emulsion/testing';
-import { loadSdxlPromptEncoder, loadT5Encoder, loadTextEncoder } from '@emulsion/text-encoder';
+import {
+  loadSd3PromptEncoder,
+  loadSdxlPromptEncoder,
+  loadT5Encoder,
+  loadTextEncoder,
+} from '@emulsion/text-encoder';
 import { loadFluxTransformer, loadSd3Transformer } from '@emulsion/transformer';
 import { loadUnet, loadUnet2d, type UnetInputs } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
@@ -28,6 +33,7 @@ interface ModelCase extends PipelineCase {
   readonly prompt?: string;
   readonly prompt_2?: string;
   readonly negative_prompt?: string;
+  readonly max_sequence_length?: number;
   /** Of a U-Net: what it is asked at, and the names of its inputs beside sample and timestep. */
   readonly timesteps?: readonly (number | readonly number[])[];
   readonly unet_call?: readonly string[];
@@ -126,6 +132,7 @@ async function checkTextEncoder(golden: Golden, models: Models): Promise<Check |
 
 async function checkEncodePrompt(golden: Golden, models: Models): Promise<Check | string> {
   const { prompt, prompt_2, negative_prompt, family } = golden.json;
+  if (family === 'sd3') return checkSd3EncodePrompt(golden, models);
   if (family !== 'sdxl') return `there is no encoder of prompts for ${family}`;
   const encoder = await loadOnce(await modelOf(golden, models), loadSdxlPromptEncoder);
   if (typeof encoder === 'string') return encoder;
@@ -140,6 +147,24 @@ async function checkEncodePrompt(golden: Golden, models: Models): Promise<Check 
       ['negative_pooled', negative.pooledPromptEmbeds],
     ];
     for (const [name, actual] of outputs) assertClose(name, actual, await golden.tensor(name), tolerance);
+  };
+}
+
+async function checkSd3EncodePrompt(golden: Golden, models: Models): Promise<Check> {
+  const model = await modelOf(golden, models);
+  return async () => {
+    const { prompt = '', negative_prompt = '', max_sequence_length, tolerance } = golden.json;
+    const encoder = await loadSd3PromptEncoder(model, { device, textFeatures: 64 });
+    const encode = (text: string) => encoder.encode([text], { maxSequenceLength: max_sequence_length });
+    const [positive, negative] = [await encode(prompt), await encode(negative_prompt)];
+    const outputs: readonly [name: string, actual: Tensor][] = [
+      ['prompt_embeds', positive.promptEmbeds],
+      ['pooled', positive.pooledPromptEmbeds],
+      ['negative_prompt_embeds', negative.promptEmbeds],
+      ['negative_pooled', negative.pooledPromptEmbeds],
+    ];
+    for (const [name, actual] of outputs) assertClose(name, actual, await golden.tensor(name), tolerance);
+    await encoder.dispose();
   };
 }
 

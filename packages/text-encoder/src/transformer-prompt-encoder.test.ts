@@ -1,0 +1,66 @@
+import { type Folder, memoryFolder } from '@emulsion/checkpoints';
+import type { Device } from '@emulsion/runtime';
+import { tensor } from '@emulsion/tensor';
+import { createTestDevice, openFixture } from '@emulsion/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PromptTooLongError } from './clip-tokens.ts';
+import { joinTensors, padLastAxis } from './join-tensors.ts';
+import { loadFluxPromptEncoder, loadSd3PromptEncoder } from './transformer-prompt-encoder.ts';
+
+let device: Device;
+let sd3: Folder;
+beforeAll(async () => {
+  device = await createTestDevice();
+  sd3 = await openFixture('golden/open/models/sd3');
+});
+afterAll(() => device.dispose());
+
+test('without its T5, Stable Diffusion 3 has zeros for it, and narrow tokens are filled up', async () => {
+  const files: Record<string, Uint8Array> = {};
+  for (const part of ['', '_2']) {
+    for (const name of ['config.json', 'model.safetensors'])
+      files[`text_encoder${part}/${name}`] = await sd3.read(`text_encoder${part}/${name}`);
+    for (const name of ['vocab.json', 'merges.txt', 'tokenizer_config.json'])
+      files[`tokenizer${part}/${name}`] = await sd3.read(`tokenizer${part}/${name}`);
+  }
+  const encoder = await loadSd3PromptEncoder(memoryFolder(files), { device, textFeatures: 70 });
+  const { promptEmbeds, pooledPromptEmbeds } = await encoder.encode(['a cat', 'a dog'], {
+    maxSequenceLength: 5,
+  });
+  expect(promptEmbeds.dims).toEqual([2, 77 + 5, 70]);
+  expect(pooledPromptEmbeds.dims).toEqual([2, 64]);
+  const row = (index: number) => promptEmbeds.data.subarray(index * 70, (index + 1) * 70);
+  expect(row(76).subarray(64)).toEqual(new Float32Array(6));
+  expect(row(76).some((value) => value !== 0)).toBe(true);
+  expect(row(77)).toEqual(new Float32Array(70));
+  await encoder.dispose();
+});
+
+test('T5 reads on where CLIP stops, and refuses or cuts what is longer still', async () => {
+  const encoder = await loadSd3PromptEncoder(sd3, { device, textFeatures: 64 });
+  const long = 'a cat '.repeat(40);
+  expect((await encoder.encode([long])).promptEmbeds.dims).toEqual([1, 77 + 256, 64]);
+  await expect(encoder.encode([long], { maxSequenceLength: 24 })).rejects.toThrow(PromptTooLongError);
+  const cut = { maxSequenceLength: 24, truncatePrompt: true };
+  expect(await encoder.encode([long], cut)).toEqual(await encoder.encode([`${long} and more`], cut));
+  await expect(encoder.encode(['a cat'], { maxSequenceLength: 0 })).rejects.toThrow(
+    'maxSequenceLength is 0. Give an integer of at least 2, in tokens.',
+  );
+  await encoder.dispose();
+});
+
+test('Flux takes tokens from T5 and one vector from CLIP', async () => {
+  const encoder = await loadFluxPromptEncoder(await openFixture('golden/open/models/flux'), { device });
+  const { promptEmbeds, pooledPromptEmbeds } = await encoder.encode(['a cat'], { maxSequenceLength: 12 });
+  expect(promptEmbeds.dims).toEqual([1, 12, 64]);
+  expect(pooledPromptEmbeds.dims).toEqual([1, 32]);
+  await encoder.dispose();
+});
+
+test('tensors are joined along any axis', () => {
+  const [a, b] = [tensor([1, 2, 3, 4], [2, 1, 2]), tensor([5, 6], [2, 1, 1])];
+  expect(joinTensors([a, b], 2)).toEqual(tensor([1, 2, 5, 3, 4, 6], [2, 1, 3]));
+  expect(joinTensors([a, a], 1)).toEqual(tensor([1, 2, 1, 2, 3, 4, 3, 4], [2, 2, 2]));
+  expect(padLastAxis(a, 3)).toEqual(tensor([1, 2, 0, 3, 4, 0], [2, 1, 3]));
+  expect(padLastAxis(a, 2)).toBe(a);
+});

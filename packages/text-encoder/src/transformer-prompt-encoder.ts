@@ -1,0 +1,141 @@
+// From prompts to what the transformers of Stable Diffusion 3 (Esser et al. 2024) and Flux are conditioned on.
+import type { Folder } from '@emulsion/checkpoints';
+import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
+import type { Tokenizer } from '@emulsion/tokenizer';
+import { clipTokens, openTokenizer } from './clip-tokens.ts';
+import { joinTensors, padLastAxis } from './join-tensors.ts';
+import { loadT5Encoder, type T5Encoder } from './load-t5-encoder.ts';
+import { type LoadOptions, loadTextEncoder, type TextEncoder } from './load-text-encoder.ts';
+import type { EncodePromptOptions } from './prompt-encoder.ts';
+import { t5Tokens } from './t5-tokens.ts';
+
+export interface T5EncodePromptOptions extends EncodePromptOptions {
+  /** Tokens that T5 reads of a prompt; what is shorter is filled up. CLIP reads the first 77, whatever this says. */
+  readonly maxSequenceLength?: number | undefined;
+}
+
+export interface TransformerPromptEmbeds {
+  /** What the transformer's picture and it attend to, `[prompts, sequence, textFeatures]`. */
+  readonly promptEmbeds: Tensor;
+  /** The prompt as one vector, `[prompts, pooledFeatures]`. */
+  readonly pooledPromptEmbeds: Tensor;
+}
+
+interface Clip {
+  readonly tokenizer: Tokenizer;
+  readonly textEncoder: TextEncoder;
+}
+
+interface T5 {
+  readonly tokenizer: Tokenizer;
+  readonly textEncoder: T5Encoder;
+}
+
+/** Encodes prompts with CLIP's and T5's encoders. */
+export interface TransformerPromptEncoder {
+  readonly clips: readonly Clip[];
+  /** Missing where the folder of Stable Diffusion 3 has none, which saves most of the memory. */
+  readonly t5: T5 | undefined;
+  /**
+   * Encodes prompts. CLIP's encoders read the beginning of a long one, T5 reads on.
+   * @throws {PromptTooLongError} if a prompt has more tokens than T5 reads, unless it may be cut,
+   * {InvalidArgumentError} if `clipSkip` is not among the layers
+   */
+  encode(prompts: readonly string[], options?: T5EncodePromptOptions): Promise<TransformerPromptEmbeds>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Loads the encoders of Stable Diffusion 3: `text_encoder` and `text_encoder_2` (CLIP), `text_encoder_3` (T5, if there is
+ * one), with their tokenizers. `maxSequenceLength` is 256 unless said otherwise.
+ * @param textFeatures what the transformer takes a token to have: CLIP's tokens are filled up to it
+ * @throws {InvalidArgumentError} if a CLIP encoder has no projection, {TokenizerFileError} and the errors of the loaders
+ */
+export async function loadSd3PromptEncoder(
+  model: Folder,
+  { textFeatures, ...options }: LoadOptions & { readonly textFeatures: number },
+): Promise<TransformerPromptEncoder> {
+  const hasT5 = await model.subfolder('text_encoder_3').has('config.json');
+  const encoders = await loadEncoders(model, options, ['', '_2'], hasT5 ? '_3' : undefined);
+  const { clips, t5 } = encoders;
+  return {
+    ...encoders,
+    async encode(prompts, { maxSequenceLength = 256, clipSkip = 0, truncatePrompt = false, signal } = {}) {
+      const [tokens, pooled]: [Tensor[], Tensor[]] = [[], []];
+      for (const { tokenizer, textEncoder } of clips) {
+        const inputIds = clipTokens(tokenizer, textEncoder.config, prompts, true);
+        // One layer is always left out.
+        const outputs = await textEncoder.encode({ inputIds, clipSkip: clipSkip + 1 }, { signal });
+        if (!outputs.textEmbeds) throw new InvalidArgumentError(noProjection);
+        tokens.push(outputs.hiddenState);
+        pooled.push(outputs.textEmbeds);
+      }
+      const read = t5
+        ? await t5.textEncoder.encode(
+            { inputIds: t5Tokens(t5.tokenizer, prompts, maxSequenceLength, truncatePrompt) },
+            { signal },
+          )
+        : zeros([prompts.length, maxSequenceLength, textFeatures]);
+      const beside = padLastAxis(joinTensors(tokens, 2), textFeatures);
+      return { promptEmbeds: joinTensors([beside, read], 1), pooledPromptEmbeds: joinTensors(pooled, 1) };
+    },
+  };
+}
+
+const noProjection =
+  'text encoder: its checkpoint has no "text_projection.weight", which Stable Diffusion 3 needs. Use the text encoder of the model.';
+
+/**
+ * Loads the encoders of Flux: `text_encoder` (CLIP, for the prompt as one vector) and `text_encoder_2` (T5, for its
+ * tokens), with their tokenizers. `maxSequenceLength` is 512 unless said otherwise; `clipSkip` changes nothing.
+ * @throws {TokenizerFileError} and the errors of the loaders
+ */
+export async function loadFluxPromptEncoder(
+  model: Folder,
+  options: LoadOptions,
+): Promise<TransformerPromptEncoder> {
+  const encoders = await loadEncoders(model, options, [''], '_2');
+  const [clip, t5] = [encoders.clips[0]!, encoders.t5!]; // as was asked for
+  return {
+    ...encoders,
+    async encode(prompts, { maxSequenceLength = 512, truncatePrompt = false, signal } = {}) {
+      const inputIds = clipTokens(clip.tokenizer, clip.textEncoder.config, prompts, true);
+      const { pooled } = await clip.textEncoder.encode({ inputIds }, { signal });
+      const tokens = t5Tokens(t5.tokenizer, prompts, maxSequenceLength, truncatePrompt);
+      const promptEmbeds = await t5.textEncoder.encode({ inputIds: tokens }, { signal });
+      return { promptEmbeds, pooledPromptEmbeds: pooled };
+    },
+  };
+}
+
+/** Loads encoders by the endings of their folders; those that are loaded are freed if another one fails. */
+async function loadEncoders(
+  model: Folder,
+  options: LoadOptions,
+  clipSuffixes: readonly string[],
+  t5Suffix: string | undefined,
+): Promise<Omit<TransformerPromptEncoder, 'encode'>> {
+  const clips: Clip[] = [];
+  let t5: T5 | undefined;
+  const dispose = async () => {
+    for (const encoder of [...clips, t5]) await encoder?.textEncoder.dispose();
+  };
+  try {
+    for (const suffix of clipSuffixes) {
+      clips.push({
+        tokenizer: await openTokenizer(model.subfolder(`tokenizer${suffix}`)),
+        textEncoder: await loadTextEncoder(model.subfolder(`text_encoder${suffix}`), options),
+      });
+    }
+    if (t5Suffix !== undefined) {
+      t5 = {
+        tokenizer: await openTokenizer(model.subfolder(`tokenizer${t5Suffix}`)),
+        textEncoder: await loadT5Encoder(model.subfolder(`text_encoder${t5Suffix}`), options),
+      };
+    }
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return { clips, t5, dispose };
+}
