@@ -25,10 +25,12 @@ const inputs = {
   encoderHiddenStates: rng.normal([2, 77, 32]),
 };
 
+const painting = { pictures: 2, width: 64, height: 64, totalSteps: 4, ops: cpuOps };
+
 /** What several networks add in an evaluation of five. */
 async function residualsAt(step: number, options: ControlOptions, count = 1) {
   const nets = Array.from({ length: count }, () => net);
-  const { positive } = guidedControls(nets, options, 2, 5);
+  const { positive } = guidedControls(nets, options, { ...painting, totalSteps: 5 });
   await controlResiduals(positive, inputs, 0, cpuOps, {}); // the first evaluation
   return controlResiduals(positive, inputs, step, cpuOps, {});
 }
@@ -56,21 +58,28 @@ test('a picture is followed in its share of the steps, and where none is, nothin
 });
 
 test('evaluations are counted from the one that the sampler begins with', async () => {
-  const { positive } = guidedControls([net], { controlImage: picture, controlGuidanceEnd: 0.5 }, 1, 4);
+  const { positive } = guidedControls([net], { controlImage: picture, controlGuidanceEnd: 0.5 }, painting);
   expect([6, 7, 8, 9].map((step) => positive[0]!.isActive(step))).toEqual([true, true, false, false]);
 });
 
+test('a picture of another size is resized to what is painted', () => {
+  const uniform = cpuOps.affine(zeros([1, 3, 16, 20]), 1, 0.25);
+  const { positive } = guidedControls([net], { controlImage: uniform }, painting);
+  expect(positive[0]!.picture.dims).toEqual([1, 3, 64, 64]);
+  expect(positive[0]!.picture.data.every((value) => Math.abs(value - 0.25) < 1e-6)).toBe(true);
+});
+
 test('in guess mode the negative condition is left alone', () => {
-  const plain = guidedControls([net], { controlImage: picture }, 1, 4);
+  const plain = guidedControls([net], { controlImage: picture }, painting);
   expect(plain.negative).toBe(plain.positive);
-  const guessed = guidedControls([net], { controlImage: picture, guessMode: true }, 1, 4);
+  const guessed = guidedControls([net], { controlImage: picture, guessMode: true }, painting);
   expect(guessed.negative).toEqual([]);
   expect(guessed.positive).toHaveLength(1);
 });
 
 test('what makes no sense is refused', () => {
   const refuse = (options: ControlOptions, message: string, nets: readonly ControlNet[] = [net]) =>
-    expect(() => guidedControls(nets, options, 2, 4)).toThrow(message);
+    expect(() => guidedControls(nets, options, painting)).toThrow(message);
   refuse({}, 'controlImage: 0 came, and this pipeline has 1 ControlNets. Give one picture for each.');
   refuse({ controlImage: picture }, 'controlImage: 1 came, and this pipeline has 0 ControlNets.', []);
   refuse(
@@ -99,6 +108,8 @@ test('a pipeline is given ControlNets, paints in the size of the picture, and is
   const over = { ...request, image: wide, strength: 0.5, numInferenceSteps: 4 };
   const painted = await pipeline({ ...over, controlImage: wide });
   expect(painted.pixels.dims).toEqual([1, 3, 32, 64]);
+  const large = await pipeline({ ...request, controlImage: wide, hiresScale: 2 });
+  expect(large.pixels.dims).toEqual([1, 3, 64, 128]);
   await expect(pipeline(request)).rejects.toThrow(
     'controlImage: 0 came, and this pipeline has 1 ControlNets.',
   );

@@ -8,7 +8,7 @@ import { assertRepeatable, pixelsOf, repeatTo } from './encode-picture.ts';
 
 /** What a request says of ControlNets. Numbers are one for all of the pipeline's, or one for each. */
 export interface ControlOptions {
-  /** What is followed, one for each ControlNet: bytes, or `[1 or pictures, channels, height, width]` in [0, 1], of the size that is painted. */
+  /** What is followed, one for each ControlNet: bytes, or `[1 or pictures, channels, height, width]` in [0, 1]; resized to what is painted. */
   readonly controlImage?: RgbImage | Tensor | readonly (RgbImage | Tensor)[] | undefined;
   /** How much it is followed; 1 unless said otherwise. */
   readonly controlnetConditioningScale?: number | readonly number[] | undefined;
@@ -46,17 +46,25 @@ export interface GuidedControls {
   readonly negative: readonly Control[];
 }
 
+/** What is painted while pictures are followed. */
+export interface ControlledPainting {
+  /** How many are painted, and their size in pixels. */
+  readonly pictures: number;
+  readonly width: number;
+  readonly height: number;
+  /** How many evaluations the sampler makes. */
+  readonly totalSteps: number;
+  readonly ops: TensorOps;
+}
+
 /**
  * Reads what a request says of the pipeline's ControlNets.
- * @param pictures how many are painted
- * @param totalSteps how many evaluations the sampler makes
  * @throws {InvalidArgumentError} if there are not as many pictures as ControlNets, or numbers that make no sense
  */
 export function guidedControls(
   controlNets: readonly ControlNet[],
   options: ControlOptions,
-  pictures: number,
-  totalSteps: number,
+  { pictures, width, height, totalSteps, ops }: ControlledPainting,
 ): GuidedControls {
   const { guessMode = false } = options;
   const images = imagesOf(options);
@@ -78,8 +86,10 @@ export function guidedControls(
         `controlGuidanceStart is ${start} and controlGuidanceEnd ${end}. Give shares from 0 to 1, the start below the end.`,
       );
     }
-    const picture = pixelsOf(images[i]!);
-    assertRepeatable(picture, pictures);
+    const given = pixelsOf(images[i]!);
+    assertRepeatable(given, pictures);
+    const isOther = given.dims[2] !== height || given.dims[3] !== width;
+    const picture = isOther ? ops.interpolate(given, height, width, 'bilinear') : given;
     return {
       controlNet,
       picture,

@@ -65,7 +65,7 @@ export async function highResolution(
   );
   const start = noise.start(large.dims, parts.vae.config.scale);
   const sample = scheduler.addNoise({ sample: large, noise: start, plan, beginIndex, ops });
-  const subject = await guidedByPrompts(parts, again, second, large.dims);
+  const subject = await guidedByPrompts(parts, again, second, large.dims, {}, beginIndex);
   const onStep = pass(options, steps, steps, moreSteps);
   const latents = await denoise(parts, { ...again, onStep }, second, subject, { sample, beginIndex });
   return finish(parts, again, second, latents);

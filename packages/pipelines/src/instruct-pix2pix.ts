@@ -57,7 +57,8 @@ export async function instructPix2Pix(
     imageGuidanceScale: guided ? imageGuidanceScale : 1,
     ops,
   });
-  const led = guidedControls(parts.controlNets ?? [], options, pictures, plan.timesteps.length);
+  const painting = { pictures, totalSteps: plan.timesteps.length, ops, ...pictureSize(parts, dims) };
+  const led = guidedControls(parts.controlNets ?? [], options, painting);
   const condition = {
     both: { ...positive, ...shown, controls: led.positive },
     image: { ...negative, ...shown, controls: led.negative },

@@ -53,7 +53,9 @@ export async function guidedByPrompts(
     guided: guidanceScale !== 1 || wantsNegativeOutput,
   });
   const totalSteps = request.plan.timesteps.length - beginIndex;
-  const controls = guidedControls(parts.controlNets ?? [], options, request.pictures, totalSteps);
+  const size = pictureSize(parts, dims);
+  const painting = { pictures: request.pictures, totalSteps, ops, ...size };
+  const controls = guidedControls(parts.controlNets ?? [], options, painting);
   const guide = wantsNegativeOutput ? guidanceWithNegative : classifierFreeGuidance;
   return {
     denoiser: guide(unetDenoiser(parts.unet, ops, { signal }), { guidanceScale, guidanceRescale, ops }),
