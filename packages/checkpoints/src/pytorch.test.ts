@@ -6,6 +6,7 @@ import { InvalidFileError, UnsupportedFileError } from './errors.ts';
 import { memoryFolder } from './memory-folder.ts';
 import { isPickledWeight, openPytorch, readPytorch } from './pytorch.ts';
 import { readTensor } from './read-tensor.ts';
+import { unpickle } from './unpickle.ts';
 
 const fixtures = new URL('../../../fixtures/', import.meta.url);
 const load = async (path: string) => new Uint8Array(await readFile(new URL(path, fixtures)));
@@ -144,6 +145,24 @@ test('a compressed archive is refused, as PyTorch writes none', async () => {
   await expect(openPytorch(memoryFolder({ f: bytes }, 'model'), 'f')).rejects.toThrow(
     "is compressed, which PyTorch's own files never are. Save the model again with torch.save or safetensors.",
   );
+});
+
+test('a pickle that would copy a long list again and again is stopped', async () => {
+  const text = (value: string) => [...value].map((character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from([
+    ...[0x28, ...Array(90_000).fill(0x4e), 0x6c, 0x71, 0], // a list of 90,000 nulls, put aside
+    // A set of it, dropped at once, and so on: 7 bytes each.
+    ...Array.from({ length: 1000 }, () => [...text('cbuiltins\nset\n'), 0x68, 0, 0x85, 0x52, 0x30]).flat(),
+    ...[0x4e, 0x2e],
+  ]);
+  const options = {
+    global:
+      () =>
+      ([items]: readonly unknown[]) =>
+        new Set(items as unknown[]),
+    persistent: () => 0,
+  };
+  expect(() => unpickle(bytes, 0, options)).toThrow('its pickle takes more than 1000000 steps');
 });
 
 test('a pickle that would fill the memory is stopped', async () => {

@@ -54,6 +54,8 @@ export const isPickledWeight = (value: unknown): value is Weight => value instan
  * of the few other classes that are known as their class's name and attributes. Throws as `openPytorch` does.
  */
 export async function readPytorch(folder: Folder, path: string): Promise<unknown> {
+  // Where the file is fetched, it is fetched once, and not for each of many small readings.
+  await folder.locate(path);
   const size = await folder.size(path);
   const start = await folder.read(path, { offset: 0, length: Math.min(size, 4) });
   const { value, storages, ranges } = await (isZip(start) ? readArchive : readLegacy)(folder, path);

@@ -39,10 +39,14 @@ export interface UnpickleOptions {
 }
 
 /**
- * Steps that a pickle may have. One of a whole model with its optimizer has some hundred thousand; a hostile one could
+ * Steps that a pickle may take. One of a whole model with its optimizer has some hundred thousand; a hostile one could
  * fill the memory with an empty map for each of its bytes.
  */
 const maxSteps = 1_000_000;
+/** Arguments of a call that are looked at; PyTorch's functions have 8 at most. */
+const maxArguments = 16;
+/** Characters of a module and a name. */
+const maxNameLength = 1000;
 /** Bytes of an integer; PyTorch's files have 10 at most. */
 const maxIntegerBytes = 255;
 
@@ -58,7 +62,8 @@ export function unpickle(
   options: UnpickleOptions,
 ): { readonly value: unknown; readonly end: number } {
   const machine = new Machine(bytes, start, options);
-  for (let step = 0; step < maxSteps; step++) {
+  for (;;) {
+    machine.charge(1);
     const code = machine.byte();
     if (code === STOP) return { value: machine.pop(), end: machine.position };
     const operation = operations.get(code);
@@ -66,7 +71,6 @@ export function unpickle(
       throw new PickleProblem(`its pickle has the operation 0x${code.toString(16)}, which is not known`);
     operation(machine);
   }
-  throw new PickleProblem(`its pickle has more than ${maxSteps} operations`);
 }
 
 /** The stack, what was put aside by number, and the place in the program. */
@@ -77,6 +81,7 @@ class Machine {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #stack: unknown[] = [];
+  #steps = 0;
   /** The stacks below each mark. */
   readonly #below: unknown[][] = [];
 
@@ -85,6 +90,12 @@ class Machine {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.position = start;
     this.options = options;
+  }
+
+  /** Counts steps; a call that goes over a list takes as many as that has elements. */
+  charge(steps: number): void {
+    this.#steps += steps;
+    if (this.#steps > maxSteps) throw new PickleProblem(`its pickle takes more than ${maxSteps} steps`);
   }
 
   /** Moves on by `length` bytes and gives the place of the first. */
@@ -195,10 +206,13 @@ function setItems(map: Map<unknown, unknown>, items: readonly unknown[]): Map<un
   return map;
 }
 
-function call(target: unknown, args: unknown): unknown {
+/** Calls what lies below the top of the stack with the arguments that lie on it. */
+function call(m: Machine): void {
+  const [args, target] = [asArray(m.pop()), m.pop()];
   if (typeof target !== 'function') throw new PickleProblem('its pickle calls what is not a function');
+  for (const arg of args.slice(0, maxArguments)) if (Array.isArray(arg)) m.charge(arg.length);
   // Functions come from `options.global` alone.
-  return (target as PickleFunction)(asArray(args));
+  m.push((target as PickleFunction)(args.slice(0, maxArguments)));
 }
 
 function recall(m: Machine, index: number): void {
@@ -211,6 +225,7 @@ const global = (m: Machine, module: unknown, name: unknown) => {
   if (typeof module !== 'string' || typeof name !== 'string') {
     throw new PickleProblem('its pickle has a name that is not text');
   }
+  if (module.length + name.length > maxNameLength) throw new PickleProblem('its pickle has an endless name');
   m.push(m.options.global(module, name));
 };
 
@@ -320,20 +335,8 @@ const operations = new Map<number, (m: Machine) => void>([
       global(m, module, name);
     },
   ],
-  [
-    0x52, // REDUCE
-    (m) => {
-      const [args, target] = [m.pop(), m.pop()];
-      m.push(call(target, args));
-    },
-  ],
-  [
-    0x81, // NEWOBJ
-    (m) => {
-      const [args, target] = [m.pop(), m.pop()];
-      m.push(call(target, args));
-    },
-  ],
+  [0x52, call], // REDUCE
+  [0x81, call], // NEWOBJ
   [
     0x62, // BUILD
     (m) => {

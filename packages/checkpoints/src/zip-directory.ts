@@ -24,7 +24,7 @@ const locator64Length = 20;
 const entryLength = 46;
 const localLength = 30;
 /** A model has some thousand tensors; a directory of more than this is not one of a model. */
-const maxDirectoryLength = 64 * 2 ** 20;
+const maxDirectoryLength = 16 * 2 ** 20;
 
 /** Whether a file begins as a ZIP archive does. */
 export const isZip = (start: Uint8Array): boolean =>

@@ -96,3 +96,21 @@ test('bytes that are not an ONNX model give a named error', () => {
     'ONNX model: the file has no graph. Fetch it again.',
   );
 });
+
+test('graphs that lie thousands deep inside of each other are refused', () => {
+  const varint = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...varint(Math.floor(n / 128))]);
+  const field = (number: number, body: readonly Uint8Array[]): Uint8Array[] => {
+    const length = body.reduce((sum, part) => sum + part.length, 0);
+    return [Uint8Array.of(...varint(number * 8 + 2), ...varint(length)), ...body];
+  };
+  const isGraph = Uint8Array.of(0xa0, 0x01, 5); // the attribute's type
+  let graph: Uint8Array[] = [];
+  for (let depth = 0; depth < 2500; depth++) graph = field(1, field(5, [...field(6, graph), isGraph]));
+  const bytes = Uint8Array.from(field(7, graph).flatMap((part) => [...part]));
+  try {
+    // What engines with a larger stack can hold, they read.
+    expect(readModel(bytes, resolve).graph.nodes).toHaveLength(1);
+  } catch (error) {
+    expect(error).toSatisfy(GraphError.is.bind(GraphError));
+  }
+});

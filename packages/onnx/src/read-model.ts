@@ -209,5 +209,13 @@ export function readModel(bytes: Uint8Array, resolve: Resolve): Model {
   const opsetVersions = Object.fromEntries(
     proto.opsetImport.map(({ domain, version }) => [domain, Number(version)]),
   );
-  return { graph: graphOf(proto.graph, resolve), opsetVersions };
+  try {
+    return { graph: graphOf(proto.graph, resolve), opsetVersions };
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new GraphError(
+      'ONNX model: its graphs lie too deep inside of each other, or a tensor is too large. The file is damaged.',
+      { cause },
+    );
+  }
 }

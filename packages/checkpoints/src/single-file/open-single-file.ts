@@ -172,8 +172,8 @@ function classOf({ _class_name: className, architectures }: Readonly<Record<stri
     : ['diffusers', className];
 }
 
-/** Steps that Stable Diffusion 2 and 2.1 were trained for whose networks predict noise: the `base` models. */
-const sd2BaseSteps = [875000, 220000];
+/** Steps that the Stable Diffusion 2 was trained for that predicts noise: `512-base-ema.ckpt`. */
+const sd2BaseSteps = 875000;
 
 /**
  * What the U-Net predicts. Files say it in their notes, by a tensor of that name, in a `.yaml` beside them, or, of
@@ -195,7 +195,7 @@ async function predictionOf(
     return /^\s*parameterization:\s*["']?v["']?\s*$/m.test(text) ? 'v_prediction' : 'epsilon';
   }
   if (family !== 'sd2') return 'epsilon';
-  if (sd2BaseSteps.some((steps) => steps === globalStep)) return 'epsilon';
+  if (globalStep === sd2BaseSteps) return 'epsilon';
   const channels = dimOf(unet, 'input_blocks.0.0.weight', 1);
   return channels === 9 || channels === 5 ? 'epsilon' : 'v_prediction';
 }
