@@ -1,5 +1,7 @@
 export type { Control, ControlOptions } from './controls.ts';
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
+export type { FlowOptions, FlowParts, FlowResult } from './flow-transformer.ts';
+export { type FluxParts, type FluxPipeline, flux, loadFlux } from './flux.ts';
 export { type HighResolutionOptions, highResolution } from './high-resolution.ts';
 export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 export { type InpaintOptions, inpaint } from './inpaint.ts';
@@ -18,6 +20,13 @@ export {
 } from './pipeline-classes.ts';
 export { type AnsweredQuestion, type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
 export { createSeededNoise, type Seed, type SeededNoise, type SeedOptions } from './seeded-noise.ts';
+export {
+  loadStableDiffusion3,
+  type StableDiffusion3Options,
+  type StableDiffusion3Parts,
+  type StableDiffusion3Pipeline,
+  stableDiffusion3,
+} from './stable-diffusion-3.ts';
 export type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 export { type TextToImageOptions, textToImage } from './text-to-image.ts';
 export {

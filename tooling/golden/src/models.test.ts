@@ -16,6 +16,7 @@ import { loadUnet, loadUnet2d, type UnetInputs } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll } from 'vitest';
 import { assertClose } from './assert-close.ts';
+import { flowCheck, flowClasses } from './flow-check.ts';
 import type { GoldenArea, GoldenCase } from './golden-area.ts';
 import { unstack } from './golden-array.ts';
 import { type PipelineCase, pipelineCheck } from './pipeline-check.ts';
@@ -351,6 +352,8 @@ async function checkVae(golden: Golden, models: Models): Promise<Check | string>
 }
 
 async function checkPipeline(golden: Golden, models: Models): Promise<Check | string> {
+  if (flowClasses.includes(golden.json.pipeline ?? ''))
+    return flowCheck(golden, await modelOf(golden, models), loadOnce);
   if (unconditionalClasses.includes(golden.json.pipeline ?? ''))
     return unconditionalCheck(golden, await modelOf(golden, models), loadOnce);
   const components = familyOf(golden, models).components ?? {};

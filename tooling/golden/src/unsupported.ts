@@ -26,8 +26,6 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', pipeline: 'IFPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'IFSuperResolutionPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'UnCLIPPipeline', reason: 'UnCLIP comes later' },
-  { area: 'models', pipeline: 'StableDiffusion3Pipeline', reason: 'diffusion transformers come later' },
-  { area: 'models', pipeline: 'FluxPipeline', reason: 'diffusion transformers come later' },
   { area: 'adapters', reason: 'adapters come later' },
 ];
 
