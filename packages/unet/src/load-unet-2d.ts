@@ -3,6 +3,7 @@ import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import { WeightScope } from '@emulsion/nn';
 import type { Cancellable } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
+import { loadReadyUnet } from './load-ready-unet.ts';
 import type { LoadOptions } from './load-unet.ts';
 import { SessionByVariant } from './session-by-variant.ts';
 import { unet2d } from './unet-2d.ts';
@@ -25,12 +26,16 @@ export interface Unet2d {
 }
 
 /**
- * Loads the folder of diffusers' UNet2DModel: its config.json and its weights where they lie.
- * @throws {ConfigError} {WeightError} and the errors of `openWeights` if the folder is not one of a U-Net that is
+ * Loads the folder of diffusers' UNet2DModel: its config.json and its weights where they lie, or the ready-made graph in
+ * its model.onnx.
+ * @throws {ConfigError} {WeightError} and the errors of `openWeights` and `loadReadyUnet` if the folder is not one of a U-Net that is
  * supported, `SessionError` if the device cannot load it
  */
 export async function loadUnet2d(folder: Folder, { device, signal, variant }: LoadOptions): Promise<Unet2d> {
   const config = parseUnet2dConfig('unet', await readJson(folder, 'config.json'));
+  if (await folder.has('model.onnx')) {
+    return { config, unusedWeights: [], ...(await loadReadyUnet(folder, { device, signal })) };
+  }
   const weights = WeightScope.of(
     'unet',
     await openWeights(folder, { ...(variant !== undefined && { variant }) }),

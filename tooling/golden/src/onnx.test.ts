@@ -3,7 +3,7 @@ import type { Device } from '@emulsion/runtime';
 import { type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFolderAt } from '@emulsion/testing';
 import { loadTextEncoder } from '@emulsion/text-encoder';
-import { loadUnet } from '@emulsion/unet';
+import { loadUnet, loadUnet2d } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll } from 'vitest';
 import { assertClose, type Tolerance } from './assert-close.ts';
@@ -35,8 +35,7 @@ await testArea<OnnxCase>('onnx', {
     const folder = await openFolderAt(area.address(`${golden.json.model}/`));
     assertOutputs(golden, await runGraph(golden, folder), await recordedOutputs(golden));
     const component = components[golden.json.id.replace(/\.\d+$/, '')];
-    // The components without a text are not those of Stable Diffusion.
-    if (!component || golden.json.family === 'consistency-onnx') return;
+    if (!component) throw new Error(`golden: no component is called "${golden.json.id}".`);
     const model = await openDiffusersFolder(folder);
     assertOutputs(golden, await component(golden, model.folder), await recordedOutputs(golden));
   },
@@ -84,7 +83,16 @@ const components: Readonly<Record<string, (golden: Golden, model: Folder) => Pro
   text_encoder: (golden, model) => encodeText(golden, model.subfolder('text_encoder')),
   text_encoder_2: (golden, model) => encodeText(golden, model.subfolder('text_encoder_2')),
   async unet(golden, model) {
-    const unet = await loadUnet(model.subfolder('unet'), { device });
+    const folder = model.subfolder('unet');
+    const sample = await golden.tensor('in.sample');
+    const timestep = (await golden.tensor('in.timestep')).data[0]!;
+    if (!(await golden.has('in.encoder_hidden_states'))) {
+      const unet = await loadUnet2d(folder, { device });
+      const predicted = await unet.predict({ sample, timestep });
+      await unet.dispose();
+      return { out_sample: predicted };
+    }
+    const unet = await loadUnet(folder, { device });
     const added = (await golden.has('in.time_ids')) && {
       addedConditions: {
         textEmbeds: await golden.tensor('in.text_embeds'),
@@ -92,8 +100,8 @@ const components: Readonly<Record<string, (golden: Golden, model: Folder) => Pro
       },
     };
     const predicted = await unet.predict({
-      sample: await golden.tensor('in.sample'),
-      timestep: (await golden.tensor('in.timestep')).data[0]!,
+      sample,
+      timestep,
       encoderHiddenStates: await golden.tensor('in.encoder_hidden_states'),
       ...added,
     });
