@@ -1,7 +1,6 @@
 // The weights of one component of a model, in any of the files that diffusers and transformers save them in.
 import { InvalidFileError, MissingFileError } from './errors.ts';
 import { type Folder, readJson } from './folder.ts';
-import { openPytorch } from './pytorch.ts';
 import { openSafetensors } from './safetensors.ts';
 import type { Weight, Weights } from './weight.ts';
 
@@ -11,10 +10,14 @@ export interface OpenWeightsOptions {
   readonly variant?: string;
 }
 
+/** Reads what PyTorch pickled; pages download how that is done when they meet such a file. */
+const openPickled: typeof openSafetensors = async (folder, path) =>
+  (await import('./pytorch.ts')).openPytorch(folder, path);
+
 /** The formats of weights by the ending of their files, the better one first, and the names that go before it. */
 const formats = [
   { ending: 'safetensors', stems: ['diffusion_pytorch_model', 'model'], open: openSafetensors },
-  { ending: 'bin', stems: ['diffusion_pytorch_model', 'pytorch_model', 'model'], open: openPytorch },
+  { ending: 'bin', stems: ['diffusion_pytorch_model', 'pytorch_model', 'model'], open: openPickled },
 ] as const;
 type Format = (typeof formats)[number];
 

@@ -9,7 +9,7 @@ import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { UnsupportedModelError } from './errors.ts';
-import { openSource } from './open-source.ts';
+import type { OpenedSource, OpenSourceOptions } from './open-source.ts';
 import type { PaintResult } from './paint-options.ts';
 import {
   type PipelineClass,
@@ -114,6 +114,11 @@ export async function loadPipeline(
     await dispose();
     throw error;
   }
+}
+
+/** Opens a model by its name. Pages that open folders on their own need none of what hubs and single files take. */
+async function openSource(source: string, options: OpenSourceOptions): Promise<OpenedSource> {
+  return (await import('./open-source.ts')).openSource(source, options);
 }
 
 const sourceOptions = ({

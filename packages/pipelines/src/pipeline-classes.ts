@@ -1,14 +1,24 @@
 // The pipelines of diffusers by the class that a model_index.json names: what they consist of and what they do.
 import { InvalidArgumentError } from '@emulsion/tensor';
-import { type HighResolutionOptions, highResolution } from './high-resolution.ts';
+import type { HighResolutionOptions } from './high-resolution.ts';
 import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
-import { type InpaintOptions, inpaint } from './inpaint.ts';
-import { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
+import type { InpaintOptions } from './inpaint.ts';
+import type { InstructPix2PixOptions } from './instruct-pix2pix.ts';
 import { latentConsistencyImageToImage } from './latent-consistency.ts';
-import { type OutpaintOptions, outpaint } from './outpaint.ts';
+import type { OutpaintOptions } from './outpaint.ts';
 import type { PaintResult } from './paint-options.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type TextToImageOptions, textToImage } from './text-to-image.ts';
+
+// Pages download tasks beside these two when they are asked for.
+const inpaint = async (parts: StableDiffusionParts, options: InpaintOptions) =>
+  (await import('./inpaint.ts')).inpaint(parts, options);
+const instructPix2Pix = async (parts: StableDiffusionParts, options: InstructPix2PixOptions) =>
+  (await import('./instruct-pix2pix.ts')).instructPix2Pix(parts, options);
+const outpaint = async (parts: StableDiffusionParts, options: OutpaintOptions) =>
+  (await import('./outpaint.ts')).outpaint(parts, options);
+const highResolution = async (parts: StableDiffusionParts, options: HighResolutionOptions) =>
+  (await import('./high-resolution.ts')).highResolution(parts, options);
 
 /** What a pipeline may be asked: which task it is follows from the pictures that are given. */
 export type PipelineRequest =
