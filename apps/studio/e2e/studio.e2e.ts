@@ -1,20 +1,31 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { decodePng, encodePng } from '@emulsion/image';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  type HubServer,
+  modelFromFolder,
+  startHubServer,
+} from '../../../tooling/hub-server/src/start-hub-server.ts';
 import { type OpenedStudio, openStudio } from './open-studio.ts';
 
 // One visit, in the order in which a visitor does things: each test goes on where the one before ended.
+const sd1 = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
+let hub: HubServer;
 let studio: OpenedStudio;
 let page: Page;
 beforeAll(async () => {
-  studio = await openStudio();
+  hub = await startHubServer({ 'painters/sd1': await modelFromFolder(sd1) });
+  studio = await openStudio({ hub: hub.endpoint });
   ({ page } = studio);
   page.setDefaultTimeout(20_000);
 });
-afterAll(() => studio?.close());
+afterAll(async () => {
+  await studio?.close();
+  await hub?.close();
+});
 
 const field = (name: string) => page.getByLabel(name, { exact: true });
 const choice = (name: string) => page.getByRole('combobox', { name });
@@ -33,16 +44,6 @@ async function settingsText(): Promise<string> {
     ]);
   return decodePng(Uint8Array.from(bytes)).text.parameters ?? '';
 }
-
-test('before the first picture, the app is at most 150 kB of JavaScript, without onnxruntime', async () => {
-  const assets = fileURLToPath(new URL('../dist/assets/', import.meta.url));
-  const scripts = (await readdir(assets)).filter((name) => name.endsWith('.js') && !name.startsWith('ort.'));
-  const sizes = await Promise.all(
-    scripts.map(async (name) => gzipSync(await readFile(assets + name)).length),
-  );
-  expect(scripts.length).toBeGreaterThanOrEqual(2);
-  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(150_000);
-});
 
 /** Opens the page's first model, or says why it could not. */
 async function waitForModel(name: string): Promise<void> {
@@ -95,6 +96,14 @@ test('a picture appears step by step', async () => {
   expect(colours.red, 'an apple is red').toBeGreaterThan(Math.max(colours.green, colours.blue) + 50);
   expect(await settingsText()).toMatch(/^red apple, noto style\nSteps: 4, .*Seed: 7, Size: 64x64/);
   await studio.screenshot('3-done');
+});
+
+test('until then, the page has downloaded at most 150 kB of JavaScript, without onnxruntime', async () => {
+  const dist = fileURLToPath(new URL('../dist/', import.meta.url));
+  const scripts = studio.scripts.filter((path) => !path.includes('/ort.'));
+  expect(scripts.some((path) => path.includes('/worker-'))).toBe(true);
+  const sizes = await Promise.all(scripts.map(async (path) => gzipSync(await readFile(dist + path)).length));
+  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(150_000);
 });
 
 test('a painting is stopped half way, by the button and by Escape, and the next one is painted', async () => {
@@ -184,13 +193,47 @@ test('a size that the model cannot paint is refused by the form', async () => {
 
 test('a folder of one’s own takes the place of the model', async () => {
   await page.getByText('Choose another').click();
-  const folder = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
-  await field('A folder of yours').setInputFiles(folder);
+  await field('A folder of yours').setInputFiles(sd1);
   await waitForModel('sd1');
   await field('Steps').fill('2');
   await button('Paint').click();
   await waitForStatus(/^The picture is done, in /);
   expect(await settingsText()).toContain('Model: sd1');
+  await page.getByRole('button', { name: 'The embedded one' }).click();
+  await waitForModel('Emulsion default');
+});
+
+test('a model of the hub paints, and paints from the cache when the network is lost', async () => {
+  const load = async () => {
+    await page.getByRole('textbox', { name: 'From the Hugging Face hub' }).fill('painters/sd1');
+    await button('Load').click();
+    await waitForModel('painters/sd1');
+  };
+  const paint = async () => {
+    await button('Paint').click();
+    await waitForStatus(/^The picture is done, in /);
+    return pictures().evaluate((image: HTMLImageElement) => image.src);
+  };
+  await load();
+  const online = await paint();
+  expect(await settingsText()).toContain('Model: painters/sd1');
+  await page.getByRole('button', { name: 'The embedded one' }).click();
+  await waitForModel('Emulsion default');
+
+  const asked = hub.requests.length;
+  expect(asked).toBeGreaterThan(0);
+  await studio.loseNetwork();
+  // The page, onnxruntime and the embedded model come from what is kept, too.
+  await page.reload();
+  await waitForModel('Emulsion default');
+  await paint();
+  await page.getByText('Choose another').click();
+  await load();
+  expect(hub.requests.length).toBe(asked);
+  expect(await paint()).not.toBe(online);
+  expect(await settingsText()).toContain('Model: painters/sd1');
+  await studio.screenshot('5-without-network');
+  await studio.findNetwork();
   await page.getByRole('button', { name: 'The embedded one' }).click();
   await waitForModel('Emulsion default');
 });
@@ -218,10 +261,10 @@ test('it fits a phone, in light and dark', async () => {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
-    await studio.screenshot(`5-phone-${colorScheme}`);
+    await studio.screenshot(`6-phone-${colorScheme}`);
   }
   await page.setViewportSize({ width: 1280, height: 860 });
-  await studio.screenshot('6-desktop-dark');
+  await studio.screenshot('7-desktop-dark');
 });
 
 test('nothing was complained of meanwhile', () => {

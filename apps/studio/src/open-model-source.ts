@@ -1,6 +1,5 @@
 // From what the visitor chose to a folder, in the worker.
 import type { Folder } from '@emulsion/checkpoints';
-import { openHubFolder } from '@emulsion/hub';
 import type { OpenSourceContext } from '@emulsion/pipelines/worker';
 import { fetchFolder, openFolder } from '@emulsion/runtime-web';
 import type { ModelSource, PlacedFile } from './model-source.ts';
@@ -13,12 +12,15 @@ export async function openModelSource(
   switch (source.kind) {
     case 'embedded':
       return fetchFolder(source.url);
-    case 'hub':
+    case 'hub': {
+      // The embedded model needs none of it.
+      const { openHubFolder } = await import('@emulsion/hub');
       return openHubFolder(source.repo, {
         signal,
         onProgress: ({ file, bytesLoaded, bytesTotal }) =>
           onProgress({ component: file, loaded: bytesLoaded, total: bytesTotal }),
       });
+    }
     case 'files':
       return openFolder(source.files.map(placed), source.name);
   }

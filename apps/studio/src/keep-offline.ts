@@ -1,0 +1,18 @@
+// The app without a network: from the second visit on it comes from what the browser has kept.
+
+/** Milliseconds after which the app goes on without. */
+const patience = 3000;
+
+/** Has the service worker keep what is downloaded from now on. Where browsers have none, or refuse it, nothing is kept. */
+export async function keepOffline(): Promise<void> {
+  // The type has no word for pages that came by http.
+  const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
+  if (!container || !import.meta.env.PROD) return;
+  const controlled = new Promise<void>((resolve) => {
+    if (container.controller) resolve();
+    else container.addEventListener('controllerchange', () => resolve(), { once: true });
+  });
+  const tooLate = new Promise<void>((resolve) => setTimeout(resolve, patience));
+  const registered = container.register('./service-worker.js').catch(() => tooLate);
+  await Promise.race([registered.then(() => controlled), tooLate]);
+}
