@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '@emulsion/checkpoints';
 import { decodePng, encodePng, parseGenerationParameters } from '@emulsion/image';
+import { openFolder } from '@emulsion/runtime-node';
 import { createRng, tensor } from '@emulsion/tensor';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ldmFile } from '../../../tooling/golden/src/ldm-file.ts';
 import {
   type HubServer,
   modelFromFolder,
@@ -274,7 +276,7 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
         }),
       ),
     ],
-    /"MagicPipeline" in model_index\.json is not supported\. StableDiffusionPipeline is\./,
+    /"MagicPipeline" in model_index\.json is not supported\. StableDiffusionPipeline, .* are\./,
   ],
   [
     'an unknown component',
@@ -429,6 +431,18 @@ describe('a model of a hub', () => {
     expect(await pixels('offline.png')).toEqual(await pixels('folder.png'));
     const { text } = decodePng(await readFile(join(folder, 'hub.png')));
     expect(parseGenerationParameters(text.parameters!).parameters.Model).toBe('name');
+  });
+
+  test('in a single file paints what the folder paints, with the tokenizer of another model', async () => {
+    await writeFile(join(folder, 'one.safetensors'), await ldmFile(await openFolder(tiny), 'sd1'));
+    const file = ['--model', 'one.safetensors'];
+    const from = await run('paint', 'cat', ...options, ...file, '--config', tiny, '--output', 'file.png');
+    expect({ code: from.code, stdout: from.stdout }).toMatchObject({ code: 0 });
+    await run('paint', 'cat', ...options, '--model', tiny, '--output', 'folder.png');
+    const pixels = async (name: string) => decodePng(await readFile(join(folder, name))).image;
+    expect(await pixels('file.png')).toEqual(await pixels('folder.png'));
+    const none = await run('paint', 'cat', '--config', tiny);
+    expect(none.stderr).toBe('emulsion: --config needs --model, a model in a single file.\n');
   });
 
   test('that is not there, or not at that revision, ends in one sentence', async () => {

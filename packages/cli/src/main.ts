@@ -89,7 +89,11 @@ function program(
     .argument('<prompt>', 'what the picture shows')
     .option(
       '-m, --model <model>',
-      'a model in diffusers layout: a folder, or owner/name on the Hugging Face hub, which is downloaded once',
+      'a model: a folder in diffusers layout, owner/name on the Hugging Face hub, which is downloaded once, or a .safetensors or .ckpt',
+    )
+    .option(
+      '--config <model>',
+      'for a single file: a model that its tokenizers are taken from (a folder or owner/name)',
     )
     .option('--revision <name>', 'branch, tag or commit of a model on the hub (default: main)')
     .option('--offline', 'use what was downloaded before, and no network')

@@ -16,6 +16,7 @@ import type { Report } from './report.ts';
 export interface PaintOptions {
   readonly model?: string;
   readonly revision?: string;
+  readonly config?: string;
   readonly offline?: boolean;
   readonly negativePrompt?: string;
   readonly steps?: number;
@@ -76,6 +77,9 @@ export async function paint(
   if (options.revision !== undefined && options.model === undefined) {
     throw new UsageError('--revision needs --model, the name of a model on a hub.');
   }
+  if (options.config !== undefined && options.model === undefined) {
+    throw new UsageError('--config needs --model, a model in a single file.');
+  }
   const output = options.output ?? fileNameOf(prompt);
   await assertWritable('--output', output);
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
@@ -85,6 +89,7 @@ export async function paint(
     device: options.device,
     dtype: options.dtype,
     revision: options.revision,
+    config: options.config,
     // Unless it is said here, the environment says it.
     localFilesOnly: options.offline,
     signal,

@@ -51,7 +51,8 @@ export function latentDims(
   const { latents } = options;
   const { scale, latentChannels } = vae.config;
   const size = (name: 'height' | 'width', axis: 2 | 3): number => {
-    const own = latents ? (latents.dims[axis] ?? 0) * scale : controlSize(options)?.[name];
+    // Latents of another rank have no size to go by, and are refused by their dims.
+    const own = latents?.dims.length === 4 ? latents.dims[axis]! * scale : controlSize(options)?.[name];
     const pixels = options[name] ?? own ?? (unet.config.sampleSize ?? 64) * scale;
     if (!Number.isInteger(pixels) || pixels < scale || pixels % scale !== 0) {
       const nearest = Math.max(Math.round(pixels / scale), 1) * scale;
