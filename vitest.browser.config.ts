@@ -28,7 +28,8 @@ export default defineConfig({
   },
   test: {
     include: files,
-    testTimeout: 60_000,
+    // WebGPU in software takes its time.
+    testTimeout: 180_000,
     onConsoleLog(log) {
       throw new Error(`unexpected console output in a test: ${log}`);
     },
