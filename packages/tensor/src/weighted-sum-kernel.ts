@@ -1,0 +1,144 @@
+// A weighted sum of float32 arrays in WebAssembly with SIMD: two float64 sums in an instruction. The few instructions
+// of the module are written here, for each number of terms once.
+
+/** Elements that are summed at a time: as many as the terms' copies stay in a fast cache with. */
+const blockLength = 4096;
+const blockBytes = blockLength * Float32Array.BYTES_PER_ELEMENT;
+const pageBytes = 65536;
+
+/** Elements that a turn of the kernel's loop sums; an array need not have a multiple of it. */
+const turnLength = 4;
+const turnBytes = turnLength * Float32Array.BYTES_PER_ELEMENT;
+/** Elements that one instruction sums. */
+const laneCount = 2;
+
+// WebAssembly core specification 2.0, chapter 5.
+const i32 = 0x7f;
+const f64 = 0x7c;
+const v128 = 0x7b;
+const functionType = 0x60;
+const [typeSection, functionSection, memorySection, exportSection, codeSection] = [1, 3, 5, 7, 10];
+const [exportedFunction, exportedMemory] = [0, 2];
+
+/** An unsigned number in LEB128; no number here is so large that it would be another as a signed one. */
+function leb128(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb128(value >>> 7)];
+}
+const vector = (items: readonly (readonly number[])[]) => [...leb128(items.length), ...items.flat()];
+const sized = (content: readonly number[]) => [...leb128(content.length), ...content];
+const section = (id: number, content: readonly number[]) => [id, ...sized(content)];
+const simd = (opcode: number, ...immediates: number[]) => [0xfd, ...leb128(opcode), ...immediates];
+
+const localGet = (index: number) => [0x20, ...leb128(index)];
+const localSet = (index: number) => [0x21, ...leb128(index)];
+const localTee = (index: number) => [0x22, ...leb128(index)];
+const i32Const = (value: number) => [0x41, ...leb128(value)];
+const i32Add = [0x6a];
+const i32LessThan = [0x49];
+const loop = [0x03, 0x40];
+const branchIf = [0x0d, 0];
+const end = [0x0b];
+/** Where two floats lie from an address on; they are aligned to eight bytes (2 ** 3). */
+const at = (offset: number) => [3, ...leb128(offset)];
+const loadTwo = (offset: number) => simd(0x5d, ...at(offset)); // v128.load64_zero
+const storeTwo = (offset: number) => simd(0x5b, ...at(offset), 0); // v128.store64_lane
+const splat = simd(0x14); // f64x2.splat
+const promote = simd(0x5f); // f64x2.promote_low_f32x4
+const demote = simd(0x5e); // f32x4.demote_f64x2_zero
+const add = simd(0xf0); // f64x2.add
+const multiply = simd(0xf2); // f64x2.mul
+
+/**
+ * `sum(bytes, weight0, weight1, …)`: the terms lie one block after the other in `memory`, the sum is written over the
+ * first.
+ */
+function kernelModule(termCount: number): Uint8Array<ArrayBuffer> {
+  const terms = Array.from({ length: termCount }, (_, term) => term);
+  const bytes = 0;
+  const weight = (term: number) => 1 + term;
+  const address = 1 + termCount;
+  const weights = (term: number) => 2 + termCount + term;
+  const sumAt = (offset: number) => [
+    ...localGet(address),
+    ...terms.flatMap((term) => [
+      ...localGet(address),
+      ...loadTwo(term * blockBytes + offset),
+      ...promote,
+      ...localGet(weights(term)),
+      ...multiply,
+      ...(term === 0 ? [] : add),
+    ]),
+    ...demote,
+    ...storeTwo(offset),
+  ];
+  const offsets = Array.from(
+    { length: turnLength / laneCount },
+    (_, i) => (i * turnBytes * laneCount) / turnLength,
+  );
+  const body = [
+    ...vector([
+      [1, i32],
+      [...leb128(termCount), v128],
+    ]),
+    ...terms.flatMap((term) => [...localGet(weight(term)), ...splat, ...localSet(weights(term))]),
+    ...loop,
+    ...offsets.flatMap(sumAt),
+    ...[...localGet(address), ...i32Const(turnBytes), ...i32Add, ...localTee(address)],
+    ...[...localGet(bytes), ...i32LessThan, ...branchIf],
+    ...end,
+    ...end,
+  ];
+  const name = (text: string) => sized([...new TextEncoder().encode(text)]);
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d], // the magic number, then the version
+    ...[0x01, 0x00, 0x00, 0x00],
+    ...section(
+      typeSection,
+      vector([[functionType, ...vector([[i32], ...terms.map(() => [f64])]), ...vector([])]]),
+    ),
+    ...section(functionSection, vector([[0]])),
+    ...section(memorySection, vector([[0, ...leb128(Math.ceil((termCount * blockBytes) / pageBytes))]])),
+    ...section(
+      exportSection,
+      vector([
+        [...name('sum'), exportedFunction, 0],
+        [...name('memory'), exportedMemory, 0],
+      ]),
+    ),
+    ...section(codeSection, vector([sized(body)])),
+  ]);
+}
+
+/** Writes `Σ weights[i] · terms[i]` into `out`, which may be one of the terms; all have one length. */
+export type WeightedSumKernel = (
+  out: Float32Array,
+  weights: readonly number[],
+  terms: readonly Float32Array[],
+) => void;
+
+/** The kernel for a number of terms, or nothing where WebAssembly or its SIMD instructions are missing or forbidden. */
+export function createWeightedSumKernel(termCount: number): WeightedSumKernel | undefined {
+  let exported: WebAssembly.Exports;
+  try {
+    exported = new WebAssembly.Instance(new WebAssembly.Module(kernelModule(termCount))).exports;
+  } catch {
+    return undefined; // an old browser, or a page whose content security policy forbids it
+  }
+  // The module above exports these two.
+  const sum = exported.sum as (bytes: number, ...weights: number[]) => void;
+  const { buffer } = exported.memory as WebAssembly.Memory;
+  const blocks = Array.from(
+    { length: termCount },
+    (_, term) => new Float32Array(buffer, term * blockBytes, blockLength),
+  );
+  return (out, weights, terms) => {
+    for (let start = 0; start < out.length; start += blockLength) {
+      const length = Math.min(blockLength, out.length - start);
+      for (let term = 0; term < termCount; term++) {
+        blocks[term]!.set(terms[term]!.subarray(start, start + length));
+      }
+      sum(length * Float32Array.BYTES_PER_ELEMENT, ...weights);
+      out.set(length === blockLength ? blocks[0]! : blocks[0]!.subarray(0, length), start);
+    }
+  };
+}
