@@ -1,5 +1,6 @@
 // Two-dimensional convolution, with weights [outChannels, inChannels, kernel, kernel] as PyTorch's nn.Conv2d stores them.
 import type { Value } from '@emulsion/onnx';
+import { zeros } from '@emulsion/tensor';
 import { lateShape } from './late-shape.ts';
 import type { NetworkBuilder } from './network-builder.ts';
 import type { WeightScope } from './weight-scope.ts';
@@ -36,11 +37,12 @@ export function conv2d(n: NetworkBuilder, x: Value, w: WeightScope, shape: Conv2
     stored && small && n.dialect.blocksConvs
       ? n.op('Reshape', [stored, lateShape(n, x, [outChannels])])
       : stored;
-  return convolve(n, x, weight, bias, { inChannels, kernel, stride, pads, name: w.path });
+  return convolve(n, x, weight, bias, { inChannels, outChannels, kernel, stride, pads, name: w.path });
 }
 
 export interface ConvolutionShape {
   readonly inChannels: number;
+  readonly outChannels: number;
   readonly kernel: number;
   readonly stride: number;
   /** `[top, left, bottom, right]` */
@@ -58,14 +60,15 @@ export function convolve(
   x: Value,
   weight: Value,
   bias: Value | undefined,
-  { inChannels, kernel, stride, pads, name }: ConvolutionShape,
+  { inChannels, outChannels, kernel, stride, pads, name }: ConvolutionShape,
 ): Value {
-  const missing = n.dialect.fillsConvChannels && inChannels > 3 && inChannels % 3 === 0 ? -inChannels & 3 : 0;
+  const { fillsConvs } = n.dialect;
+  const missing = fillsConvs && inChannels > 3 && inChannels % 3 === 0 ? -inChannels & 3 : 0;
   const filled = (value: Value) =>
     missing === 0 ? value : n.op('Pad', [value, n.ints(0, 0, 0, 0, 0, missing, 0, 0)]);
   return n.op(
     'Conv',
-    [filled(x), filled(weight), bias],
+    [filled(x), filled(weight), bias ?? (fillsConvs ? n.constant(zeros([outChannels], 'float32')) : undefined)],
     { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
     { name },
   );

@@ -39,6 +39,7 @@ export function enlargingConv2d(
       const kernel = n.op('Reshape', [four, n.ints(outChannels, inChannels, 2, 2)]);
       return convolve(n, x, kernel, bias, {
         inChannels,
+        outChannels,
         kernel: 2,
         stride: 1,
         pads: [row.before, column.before, row.after, column.after],

@@ -132,9 +132,9 @@ test('a convolution of channels that are filled up gives what it gives without',
         }),
       ),
   );
-  for (const fillsConvChannels of new Set([device.dialect.fillsConvChannels, true])) {
+  for (const fillsConvs of new Set([device.dialect.fillsConvs, true])) {
     const write = (n: NetworkBuilder, v: Record<string, Value>) => conv2d(n, v.x!, w, shape);
-    expectClose(await evaluate({ x }, write, { ...device.dialect, fillsConvChannels }), expected, 1e-4);
+    expectClose(await evaluate({ x }, write, { ...device.dialect, fillsConvs }), expected, 1e-4);
   }
 });
 

@@ -13,7 +13,7 @@ const network = () =>
   new NetworkBuilder('unet', {
     attention: 'fused',
     groupNorm: 'layer',
-    fillsConvChannels: false,
+    fillsConvs: false,
     blocksConvs: false,
     lateCasts: [],
   });

@@ -153,7 +153,7 @@ class NodeDevice implements Device {
     this.dialect = {
       attention: kind === 'webgpu' ? 'decomposed' : 'fused',
       groupNorm: kind === 'cpu' ? 'layer' : 'instance',
-      fillsConvChannels: kind === 'webgpu',
+      fillsConvs: kind === 'webgpu',
       blocksConvs: kind === 'cpu',
       lateCasts: kind === 'webgpu' ? [] : ['float16', 'bfloat16'],
     };

@@ -93,14 +93,14 @@ export class WebDevice implements Device {
       ? {
           attention: 'decomposed',
           groupNorm: 'instance',
-          fillsConvChannels: true,
+          fillsConvs: true,
           blocksConvs: false,
           lateCasts: card.features.has('shader-f16') ? ['float16'] : [],
         }
       : {
           attention: 'fused',
           groupNorm: 'layer',
-          fillsConvChannels: false,
+          fillsConvs: false,
           blocksConvs: false,
           lateCasts: ['float16'],
         };

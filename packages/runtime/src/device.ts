@@ -16,10 +16,11 @@ export interface Dialect {
    */
   readonly groupNorm: 'layer' | 'instance';
   /**
-   * Whether zeros fill up the 6, 9, 15, … channels that a convolution reads to a multiple of four: WebGPU's kernel for
-   * multiples of three, above 3 itself, is wrong.
+   * Whether zeros fill up what a convolution lacks for WebGPU's kernels: the 6, 9, 15, … channels that it reads to a
+   * multiple of four, since the kernel for multiples of three, above 3 itself, is wrong; and a bias, without which some
+   * sizes fail.
    */
-  readonly fillsConvChannels: boolean;
+  readonly fillsConvs: boolean;
   /** Whether constant weights of convolutions are copied into blocks (onnxruntime's NCHWc) when a graph is loaded. */
   readonly blocksConvs: boolean;
   /** Half-precision types that can be cast to float32 in a run; others only once, when a graph is loaded. */
