@@ -13,3 +13,25 @@ export function packageConfig(options: Options = {}) {
     ...options,
   });
 }
+
+/**
+ * The configuration of a package that many take a small part of: a module for each source file, so that bundlers can
+ * put every one where it is needed. Of a single module all goes where any of it is needed first.
+ */
+export function modulesConfig() {
+  return packageConfig({
+    entry: ['src/**/*.ts', '!src/**/*.test.ts', '!src/testing/**'],
+    splitting: false,
+    treeshake: false,
+    esbuildPlugins: [
+      {
+        name: 'modules-stay-apart',
+        setup(build) {
+          build.onResolve({ filter: /^\./ }, ({ kind, path }) =>
+            kind === 'entry-point' ? undefined : { path: path.replace(/\.ts$/, '.js'), external: true },
+          );
+        },
+      },
+    ],
+  });
+}

@@ -33,7 +33,7 @@ export async function highResolution(
     throw new InvalidArgumentError(`hiresScale is ${hiresScale}. Give a number of at least 1.`);
   }
   const { ops } = parts.device;
-  const first = paintRequest(parts, options);
+  const first = await paintRequest(parts, options);
   const { seeds, variationSeeds, perImage } = first.noise;
   const again: PaintOptions = {
     ...options,
@@ -47,7 +47,7 @@ export async function highResolution(
     seedPerImage: false,
     variationSeed: variationSeeds?.[0],
   };
-  const second = paintRequest(parts, again);
+  const second = await paintRequest(parts, again);
   const { noise, scheduler, plan } = second;
   const beginIndex = firstStep(plan, hiresStrength, scheduler.evaluationsPerStep);
   const [steps, moreSteps] = [first.plan.timesteps.length, plan.timesteps.length - beginIndex];

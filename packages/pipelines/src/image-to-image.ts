@@ -26,7 +26,7 @@ export async function imageToImage(
   options: ImageToImageOptions,
 ): Promise<PaintResult> {
   const { strength = 0.8 } = options;
-  const request = paintRequest(parts, options);
+  const request = await paintRequest(parts, options);
   const beginIndex = firstStep(request.plan, strength, request.scheduler.evaluationsPerStep);
   return paintOver(parts, options, request, beginIndex);
 }

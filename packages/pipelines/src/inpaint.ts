@@ -45,7 +45,7 @@ export async function inpaint(parts: StableDiffusionParts, options: InpaintOptio
   const { strength = 1, signal } = options;
   const { ops } = parts.device;
   const seesMask = takesMask(parts);
-  const request = paintRequest(parts, options);
+  const request = await paintRequest(parts, options);
   const { noise, pictures, scheduler, plan } = request;
   const beginIndex = firstStep(plan, strength, scheduler.evaluationsPerStep);
   const canvas = canvasOf(ops, options);

@@ -36,7 +36,7 @@ export async function instructPix2Pix(
   const { device, unet, vae } = parts;
   const { ops } = device;
   assertTakesPicture(parts);
-  const request = paintRequest(parts, options);
+  const request = await paintRequest(parts, options);
   const { pictures, noise, plan } = request;
   const image = pixelsOf(options.image);
   assertRepeatable(image, pictures);

@@ -17,5 +17,5 @@ export async function latentConsistencyImageToImage(
 ): Promise<PaintResult> {
   const { strength = 0.8 } = options;
   assertStrength(strength);
-  return paintOver(parts, options, paintRequest(parts, options, { strength }), 0);
+  return paintOver(parts, options, await paintRequest(parts, options, { strength }), 0);
 }

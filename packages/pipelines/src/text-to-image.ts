@@ -21,7 +21,7 @@ export async function textToImage(
   parts: StableDiffusionParts,
   options: TextToImageOptions,
 ): Promise<PaintResult> {
-  const request = paintRequest(parts, options);
+  const request = await paintRequest(parts, options);
   return finish(parts, options, request, await latentsFromText(parts, options, request));
 }
 

@@ -3,7 +3,7 @@ import { type Folder, readJson } from '@emulsion/checkpoints';
 import type { Denoiser } from '@emulsion/guidance';
 import { type RgbImage, tensorToImages } from '@emulsion/image';
 import type { Cancellable, Device } from '@emulsion/runtime';
-import { createScheduler, type PlanOptions, resolveScheduler } from '@emulsion/schedulers';
+import { loadScheduler, type PlanOptions, resolveScheduler } from '@emulsion/schedulers';
 import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import { type LoadOptions, loadUnet2d, type Unet2d } from '@emulsion/unet';
 import { runSampler, type StepEvent } from './run-sampler.ts';
@@ -57,12 +57,12 @@ export interface UnconditionalPipeline extends UnconditionalParts {
 
 /**
  * Loads the folders `unet` and `scheduler` of a model in diffusers layout.
- * @throws the errors of `loadUnet2d` and `createScheduler`
+ * @throws the errors of `loadUnet2d` and `loadScheduler`
  */
 export async function loadUnconditional(model: Folder, options: LoadOptions): Promise<UnconditionalPipeline> {
   const schedulerConfig = await readJson(model.subfolder('scheduler'), 'scheduler_config.json');
   // One that is not supported is refused now, not with the first picture.
-  createScheduler(schedulerConfig);
+  await loadScheduler(schedulerConfig);
   const unet = await loadUnet2d(model.subfolder('unet'), options);
   const parts: UnconditionalParts = {
     device: options.device,
@@ -85,7 +85,7 @@ export async function unconditional(
   const { ops } = device;
   const { scheduler: wanted, eta, signal, onStep } = options;
   const config = typeof wanted === 'string' ? resolveScheduler(wanted, schedulerConfig) : wanted;
-  const scheduler = createScheduler(config ?? schedulerConfig);
+  const scheduler = await loadScheduler(config ?? schedulerConfig);
   const plan = scheduler.plan(stepOptions(options));
   const dims = pictureDims(unet, options);
   const noise = createSeededNoise(options, dims[0]!, ops);

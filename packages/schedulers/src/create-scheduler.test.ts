@@ -2,7 +2,7 @@ import { cpuOps, createRng, InvalidArgumentError, ShapeError, type Tensor, tenso
 import { describe, expect, test } from 'vitest';
 import { createScheduler } from './create-scheduler.ts';
 import { kDiffusionSamplers } from './diffusers/k-diffusion.ts';
-import { schedulerClasses } from './diffusers/scheduler-classes.ts';
+import { schedulerClassNames } from './diffusers/scheduler-families.ts';
 import { SchedulerConfigError, UnknownSchedulerError } from './errors.ts';
 import type { ModelAnswer, NetworkSampler, Question, SampleOptions } from './scheduler.ts';
 
@@ -38,7 +38,7 @@ function setUp(className: string) {
   return { scheduler, needed };
 }
 
-describe.each([...schedulerClasses.keys()])('%s', (className) => {
+describe.each(schedulerClassNames)('%s', (className) => {
   const inverse = className.includes('Inverse');
   /** One class is for two steps only. */
   const steps = className === 'ConsistencyDecoderScheduler' ? 2 : 5;

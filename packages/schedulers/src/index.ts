@@ -72,6 +72,7 @@ export { klOptimalSigmas } from './kl-optimal-sigmas.ts';
 export { type Limit, limitDenoised } from './limit-denoised.ts';
 export { linearQuadraticSigmas } from './linear-quadratic-sigmas.ts';
 export { type LmsOptions, lms } from './lms.ts';
+export { loadScheduler } from './load-scheduler.ts';
 export {
   halfLogSnr,
   type NoiseLevel,

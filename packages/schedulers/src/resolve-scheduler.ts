@@ -1,5 +1,5 @@
 // From a sampler's name to a scheduler config, over the config that a model comes with.
-import { schedulerClasses } from './diffusers/scheduler-classes.ts';
+import { schedulerClassNames } from './diffusers/scheduler-families.ts';
 import { SchedulerConfigError, UnknownSchedulerError } from './errors.ts';
 import { nearestNames } from './nearest-names.ts';
 import { type SchedulerAlias, schedulerAliases, spacingAliases } from './scheduler-aliases.ts';
@@ -34,7 +34,7 @@ const spacings = spellings(spacingAliases);
 /** What a name sets: a sampler's, and that of the spacing that it ends with. */
 function settingsOf(name: string): Settings | undefined {
   const spelled = spelling(name);
-  const className = [...schedulerClasses.keys()].find((known) => spelling(known) === spelled);
+  const className = schedulerClassNames.find((known) => spelling(known) === spelled);
   if (className) return { config: { _class_name: className }, otherModels: { _class_name: className } };
   const sampler = samplers.get(spelled);
   if (sampler) return sampler;
@@ -109,7 +109,7 @@ export function resolveScheduler(name: string, config: Config = {}): Record<stri
     const withSpacing = schedulerAliases.flatMap((alias) =>
       spacingAliases.map((each) => `${alias.name}_${each.name}`),
     );
-    const nearest = nearestNames(name, [...names, ...withSpacing, ...schedulerClasses.keys()]);
+    const nearest = nearestNames(name, [...names, ...withSpacing, ...schedulerClassNames]);
     throw new UnknownSchedulerError(
       `scheduler "${name}" is not known. The nearest names are ${nearest.join(', ')}.`,
       nearest,

@@ -4,12 +4,12 @@ import { SchedulerConfigError } from '../errors.ts';
 type Range = { least?: number; above?: number };
 
 /** The values of a config by key. Absent and null values are the defaults; a value of the wrong kind is an error. */
-export class ConfigReader {
-  readonly className: string;
+export class ConfigReader<ClassName extends string = string> {
+  readonly className: ClassName;
   readonly #config: Readonly<Record<string, unknown>>;
   readonly #read = new Set<string>(['_class_name']);
 
-  constructor(className: string, config: Readonly<Record<string, unknown>>) {
+  constructor(className: ClassName, config: Readonly<Record<string, unknown>>) {
     this.className = className;
     this.#config = config;
   }
