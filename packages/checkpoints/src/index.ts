@@ -17,6 +17,7 @@ export { openOnnx } from './open-onnx.ts';
 export { type OpenWeightsOptions, openWeights } from './open-weights.ts';
 export { isPickledWeight, openPytorch, readPytorch } from './pytorch.ts';
 export { readTensor } from './read-tensor.ts';
+export { readTensors } from './read-tensors.ts';
 export { resolvePath } from './resolve-path.ts';
 export { openSafetensors, readSafetensorsHeader, type SafetensorsHeader } from './safetensors.ts';
 export {

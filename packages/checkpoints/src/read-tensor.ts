@@ -6,10 +6,8 @@ import type { Weight } from './weight.ts';
 
 type Read = (view: DataView, byteOffset: number) => number;
 
-const readers: { readonly [T in Exclude<DataType, 'float16'>]: Read } = {
-  float32: (view, at) => view.getFloat32(at, true),
+const readers: { readonly [T in Exclude<DataType, 'float32' | 'float16' | 'bfloat16'>]: Read } = {
   float64: (view, at) => view.getFloat64(at, true),
-  bfloat16: (view, at) => fromBfloat16(view.getUint16(at, true)),
   int8: (view, at) => view.getInt8(at),
   int16: (view, at) => view.getInt16(at, true),
   int32: (view, at) => view.getInt32(at, true),
@@ -21,13 +19,6 @@ const readers: { readonly [T in Exclude<DataType, 'float16'>]: Read } = {
   bool: (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
 };
 
-/** A bfloat16 is the upper half of a float32. */
-const floatBits = new DataView(new ArrayBuffer(4));
-function fromBfloat16(bits: number): number {
-  floatBits.setUint32(0, bits * 0x10000);
-  return floatBits.getFloat32(0);
-}
-
 /**
  * The values of a weight as float32, whatever its type in the file: exact for float16 and bfloat16, rounded for types
  * that hold more.
@@ -35,21 +26,33 @@ function fromBfloat16(bits: number): number {
  * @throws {MissingFileError} if the file has gone since
  */
 export async function readTensor(folder: Folder, weight: Weight): Promise<Tensor> {
-  const { dtype, dims, path, range } = weight;
-  const { file, offset } = range;
+  const { path, range } = weight;
+  const { file, offset, length } = range;
   const bytes =
     file.kind === 'bytes'
-      ? file.bytes.subarray(offset, offset + range.length)
-      : await folder.read(path, { offset, length: range.length });
+      ? file.bytes.subarray(offset, offset + length)
+      : await folder.read(path, { offset, length });
+  return decodeTensor(weight, bytes);
+}
+
+/** The values of a weight from its bytes, which are not kept. */
+export function decodeTensor({ dtype, dims }: Weight, bytes: Uint8Array): Tensor {
+  // A copy begins at an address that typed arrays can begin at; their order of bytes is that of all formats here.
+  if (dtype === 'float32') return tensor(new Float32Array(bytes.slice().buffer), dims);
+  if (dtype === 'float16') return tensor(fromFloat16(new Uint16Array(bytes.slice().buffer)), dims);
+  if (dtype === 'bfloat16') return tensor(fromBfloat16(new Uint16Array(bytes.slice().buffer)), dims);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = dataTypeBytes[dtype];
-  const length = range.length / size;
-  if (dtype === 'float16') {
-    return tensor(fromFloat16(Uint16Array.from({ length }, (_, i) => view.getUint16(i * size, true))), dims);
-  }
   const read = readers[dtype];
   return tensor(
-    Float32Array.from({ length }, (_, i) => read(view, i * size)),
+    Float32Array.from({ length: bytes.length / size }, (_, i) => read(view, i * size)),
     dims,
   );
+}
+
+/** A bfloat16 is the upper half of a float32. */
+function fromBfloat16(halves: Uint16Array): Float32Array {
+  const bits = new Uint32Array(halves.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = halves[i]! << 16;
+  return new Float32Array(bits.buffer);
 }
