@@ -14,6 +14,7 @@ export {
   type ValueType,
 } from './graph.ts';
 export { type AttributeLike, GraphBuilder, type NodeOptions } from './graph-builder.ts';
+export { activationMemory, inputShapes, type WeightMemory, weightMemory } from './graph-memory.ts';
 export { onlyOutputs } from './only-outputs.ts';
 export { withPortableTypes } from './portable-types.ts';
 export { type Resolve, readModel } from './read-model.ts';

@@ -17,5 +17,6 @@ export {
   loadVae,
   type Vae,
 } from './load-vae.ts';
+export type { VaeMemory } from './tiled-memory.ts';
 export { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 export { parseVaeConfig, type VaeConfig } from './vae-config.ts';

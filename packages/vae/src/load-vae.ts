@@ -1,7 +1,7 @@
 // An autoencoder loaded from its folder, ready to encode and decode.
 import { type Folder, openWeights, readJson, type Weights } from '@emulsion/checkpoints';
 import { ConfigReader, WeightScope } from '@emulsion/nn';
-import type { Model } from '@emulsion/onnx';
+import { activationMemory, inputShapes, type Model, weightMemory } from '@emulsion/onnx';
 import type { Cancellable, Device, Dialect, Session } from '@emulsion/runtime';
 import { InvalidArgumentError, ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
@@ -9,6 +9,7 @@ import { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
 import { decodeByTiles, type TilingOptions } from './decode-by-tiles.ts';
 import type { LatentSpace } from './latent-space.ts';
 import { readyHalf } from './ready-vae.ts';
+import { tiledMemory, type VaeMemory } from './tiled-memory.ts';
 import { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 import { parseVaeConfig, type VaeConfig } from './vae-config.ts';
 
@@ -36,6 +37,12 @@ export interface Vae {
    * @throws {InvalidArgumentError} if `tiling` is asked of an autoencoder that has no tiles
    */
   decode(latents: Tensor, options?: DecodeOptions): Promise<Tensor>;
+  /** Whether it decodes by tiles. */
+  readonly hasTiles: boolean;
+  /** What `encode` takes of memory for a picture of such dims, one at a time: an estimate. */
+  encodeMemory(dims: readonly number[]): VaeMemory;
+  /** What `decode` takes of memory for latents of such dims, one sample at a time: an estimate. */
+  decodeMemory(dims: readonly number[], options?: Pick<DecodeOptions, 'tiling'>): VaeMemory;
   /** The encoder's latents as diffusion takes them: `(z − shiftFactor) · scalingFactor`. */
   toLatents(z: Tensor): Tensor;
   /** What diffusion gives as the decoder takes it: `latents / scalingFactor + shiftFactor`. */
@@ -63,20 +70,29 @@ type Writer<Config> = (name: string, config: Config, weights: WeightScope, diale
 
 /** One half of the autoencoder, loaded when it is first needed. */
 class Half {
-  readonly #create: () => Promise<Session>;
+  readonly #device: Device;
+  readonly #model: Model;
   #session: Promise<Session> | undefined;
 
   constructor(device: Device, model: Model) {
-    this.#create = () => device.createSession(model);
+    this.#device = device;
+    this.#model = model;
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>, options?: Cancellable): Promise<Record<string, Tensor>> {
-    this.#session ??= this.#create();
+    this.#session ??= this.#device.createSession(this.#model);
     // A load that failed is tried anew by the next call.
     this.#session.catch(() => {
       this.#session = undefined;
     });
     return (await this.#session).run(feeds, options);
+  }
+
+  /** What a run for one sample of such dims takes. */
+  memory([, , height = 0, width = 0]: readonly number[]): VaeMemory {
+    const { stored, loaded: weights } = weightMemory(this.#model);
+    const shapes = inputShapes(this.#model, { batch: 1, height, width });
+    return { stored, weights, activations: shapes && activationMemory(this.#model, shapes) };
   }
 
   async dispose(): Promise<void> {
@@ -96,6 +112,12 @@ interface AutoencoderClass<Config extends LatentSpace> {
     latents: Tensor,
     options: TilingOptions,
   ) => Promise<Tensor>;
+  /** What that takes of memory. */
+  readonly tiledMemory?: (
+    parts: { readonly device: Device; readonly config: Config; readonly weights: WeightScope },
+    latents: readonly number[],
+    tileSize: number | undefined,
+  ) => VaeMemory;
   /** What the encoder's outputs say. */
   readonly distribution: (outputs: Readonly<Record<string, Tensor>>, config: Config) => LatentDistribution;
 }
@@ -105,6 +127,7 @@ const autoencoderKl: AutoencoderClass<VaeConfig> = {
   encoder: vaeEncoder,
   decoder: vaeDecoder,
   tiled: decodeByTiles,
+  tiledMemory,
   distribution: ({ moments }, { latentChannels }) => split(moments!, latentChannels),
 };
 
@@ -141,7 +164,7 @@ const noTilesReady =
 async function load<Config extends LatentSpace>(
   folder: Folder,
   json: unknown,
-  { parse, distribution, tiled, ...write }: AutoencoderClass<Config>,
+  { parse, distribution, tiled, tiledMemory, ...write }: AutoencoderClass<Config>,
   { device, signal, variant }: LoadOptions,
 ): Promise<Vae> {
   const config = parse('vae', json);
@@ -160,8 +183,15 @@ async function load<Config extends LatentSpace>(
       ]
     : [half('vae encoder', write.encoder), half('vae decoder', write.decoder)];
   const { scalingFactor, shiftFactor } = config;
+  const parts = { device, config, weights: WeightScope.of('vae', weights) };
   return {
     config,
+    hasTiles: tiled !== undefined && !ready,
+    encodeMemory: (dims) => encoder.memory(dims),
+    decodeMemory: (dims, { tiling = false } = {}) =>
+      tiling !== false && tiledMemory && !ready
+        ? tiledMemory(parts, dims, tiling === true ? undefined : tiling.tileSize)
+        : decoder.memory(dims),
     async encode(image, options) {
       assertPicture(image, config);
       return distribution(await encoder.run({ image }, options), config);
@@ -171,8 +201,7 @@ async function load<Config extends LatentSpace>(
       if (tiling !== false) {
         if (ready) throw new InvalidArgumentError(noTilesReady);
         if (!tiled) throw new InvalidArgumentError(noTiles);
-        const scope = WeightScope.of('vae', weights);
-        return tiled({ device, config, weights: scope }, latents, { ...(tiling !== true && tiling), signal });
+        return tiled(parts, latents, { ...(tiling !== true && tiling), signal });
       }
       const { ops } = device;
       const batch = slicing ? latents.dims[0]! : 1;

@@ -1,0 +1,31 @@
+import { openWeights } from '@emulsion/checkpoints';
+import type { Device } from '@emulsion/runtime';
+import { createTestDevice, openFixture } from '@emulsion/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadVae, type Vae } from './load-vae.ts';
+
+let device: Device;
+let vae: Vae;
+beforeAll(async () => {
+  device = await createTestDevice();
+  vae = await loadVae(await openFixture('golden/open/models/sd1/vae'), { device });
+});
+afterAll(() => device.dispose());
+
+test('the weights of both halves are the bytes that the file has for them', async () => {
+  const weights = await openWeights(await openFixture('golden/open/models/sd1/vae'));
+  const bytes = (half: RegExp) =>
+    [...weights.values()].reduce((sum, { name, range }) => sum + (half.test(name) ? range.length : 0), 0);
+  expect(vae.encodeMemory([1, 3, 64, 64]).stored).toBe(bytes(/^(encoder|quant_conv)/));
+  expect(vae.decodeMemory([1, 4, 8, 8]).stored).toBe(bytes(/^(decoder|post_quant_conv)/));
+  expect(vae.decodeMemory([1, 4, 8, 8], { tiling: true }).stored).toBe(bytes(/^(decoder|post_quant_conv)/));
+});
+
+test('a batch takes no more than one, a larger picture takes more, and tiles little of it', () => {
+  const of = (...dims: number[]) => vae.decodeMemory(dims).activations!;
+  expect(of(4, 4, 32, 32)).toBe(of(1, 4, 32, 32));
+  expect(of(1, 4, 64, 64) / of(1, 4, 32, 32)).toBeCloseTo(4, 1);
+  expect(of(1, 4, 32, 64)).toBe(of(1, 4, 64, 32));
+  const tiled = vae.decodeMemory([1, 4, 128, 128], { tiling: { tileSize: 64 } }).activations!;
+  expect(tiled).toBeLessThan(of(1, 4, 128, 128) / 2);
+});
