@@ -69,7 +69,7 @@ export function deferredOps(ops: TensorOps): TensorOps {
     scaleByNorms: (x, numerator, denominator) =>
       ops.scaleByNorms(computed(x), computed(numerator), computed(denominator)),
     interpolate: (x, height, width, mode) => ops.interpolate(computed(x), height, width, mode),
-    concat: (tensors) => ops.concat(tensors.map(computed)),
+    concat: (tensors, axis) => ops.concat(tensors.map(computed), axis),
     slice: (x, start, end, axis) => ops.slice(computed(x), start, end, axis),
   };
 }

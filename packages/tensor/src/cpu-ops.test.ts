@@ -81,6 +81,17 @@ test('slice takes a part of any axis', () => {
   expect(cpuOps.slice(x, 0, 1, 2)).toEqual(tensor([1, 3, 5, 7, 9, 11], [2, 3, 1]));
 });
 
+test('concat joins along any axis', () => {
+  const a = tensor([1, 2, 3, 4], [2, 1, 2]);
+  const b = tensor([5, 6, 7, 8, 9, 10, 11, 12], [2, 2, 2]);
+  const joined = cpuOps.concat([a, b], 1);
+  expect(joined.dims).toEqual([2, 3, 2]);
+  expect([...joined.data]).toEqual([1, 2, 5, 6, 7, 8, 3, 4, 9, 10, 11, 12]);
+  expect(() => cpuOps.concat([a, tensor([1, 2], [1, 1, 2])], 1)).toThrow(
+    'concat: [1, 1, 2] does not continue [2, 1, 2]. Give tensors that differ in axis 1 only.',
+  );
+});
+
 test('slice undoes concat', () => {
   const a = tensor([1, 2, 3, 4], [2, 2]);
   const b = tensor([5, 6], [1, 2]);

@@ -1,19 +1,10 @@
 // TensorOps as loops over typed arrays.
-import { ShapeError } from './errors.ts';
+import { assertSameDims } from './assert-same-dims.ts';
 import { interpolate } from './interpolate.ts';
+import { joinedDims } from './joined-dims.ts';
 import { sizeOf, type Tensor, tensor } from './tensor.ts';
 import type { TensorOps, Term } from './tensor-ops.ts';
 import { weightedSum } from './weighted-sum.ts';
-
-function assertSameDims(operation: string, first: Tensor, ...others: Tensor[]): void {
-  for (const other of others) {
-    if (other.dims.length !== first.dims.length || other.dims.some((dim, axis) => dim !== first.dims[axis])) {
-      throw new ShapeError(
-        `${operation}: [${other.dims.join(', ')}] does not match [${first.dims.join(', ')}]. Give tensors of equal dims.`,
-      );
-    }
-  }
-}
 
 function assertSameTerms(terms: readonly [Term, ...Term[]]): void {
   const [[, first], ...rest] = terms;
@@ -129,25 +120,19 @@ function scaleByNorms(x: Tensor, numerator: Tensor, denominator: Tensor): Tensor
   return combine([meanNorm(numerator) / meanNorm(denominator), x]);
 }
 
-function concat(tensors: readonly Tensor[]): Tensor {
-  const first = tensors[0];
-  if (!first) throw new ShapeError('concat: no tensors were given. Give at least one.');
-  const [, ...sampleDims] = first.dims;
-  for (const { dims } of tensors) {
-    if (dims.length !== first.dims.length || sampleDims.some((dim, axis) => dim !== dims[axis + 1])) {
-      throw new ShapeError(
-        `concat: [${dims.join(', ')}] does not continue [${first.dims.join(', ')}]. Give tensors that differ in the batch only.`,
-      );
+function concat(tensors: readonly Tensor[], axis = 0): Tensor {
+  const dims = joinedDims(tensors, axis);
+  const outer = sizeOf(dims.slice(0, axis));
+  const joined = new Float32Array(sizeOf(dims));
+  let offset = 0;
+  for (let i = 0; i < outer; i++) {
+    for (const { data } of tensors) {
+      const length = data.length / outer;
+      joined.set(data.subarray(i * length, (i + 1) * length), offset);
+      offset += length;
     }
   }
-  const batch = tensors.reduce((sum, { dims }) => sum + (dims[0] ?? 1), 0);
-  const joined = new Float32Array(batch * sizeOf(sampleDims));
-  let offset = 0;
-  for (const { data } of tensors) {
-    joined.set(data, offset);
-    offset += data.length;
-  }
-  return tensor(joined, [batch, ...sampleDims]);
+  return tensor(joined, dims);
 }
 
 function slice(x: Tensor, start: number, end: number, axis = 0): Tensor {

@@ -6,8 +6,15 @@ import { sizeOf, type Tensor, tensor } from './tensor.ts';
 export const interpolationModes = ['nearest', 'nearest-exact', 'bilinear', 'bicubic'] as const;
 export type InterpolationMode = (typeof interpolationModes)[number];
 
-/** Where one element of the result comes from: indices of the source and their weights. */
-type Tap = readonly (readonly [index: number, weight: number])[];
+/** Where one element of the result comes from, along one axis: up to four indices of the source and their weights. */
+export type Taps = readonly (readonly [index: number, weight: number])[];
+
+/** What the two axes of a result are made of. */
+export interface Resizing {
+  readonly rows: readonly Taps[];
+  readonly columns: readonly Taps[];
+  readonly dims: readonly number[];
+}
 
 /** The cubic convolution of Keys (1981) with a = -0.75. */
 function cubicWeights(t: number): readonly number[] {
@@ -18,10 +25,10 @@ function cubicWeights(t: number): readonly number[] {
 }
 
 /** The taps of one axis. */
-function axisTaps(from: number, to: number, mode: InterpolationMode): Tap[] {
+function axisTaps(from: number, to: number, mode: InterpolationMode): Taps[] {
   const scale = from / to;
   const clamp = (index: number) => Math.min(Math.max(index, 0), from - 1);
-  return Array.from({ length: to }, (_, i): Tap => {
+  return Array.from({ length: to }, (_, i): Taps => {
     if (mode === 'nearest') return [[clamp(Math.floor(i * scale)), 1]];
     if (mode === 'nearest-exact') return [[clamp(Math.floor((i + 0.5) * scale)), 1]];
     const position = (i + 0.5) * scale - 0.5;
@@ -39,15 +46,20 @@ function axisTaps(from: number, to: number, mode: InterpolationMode): Tap[] {
 }
 
 /**
- * The tensor with its last two axes resized.
+ * How a tensor of these dims is resized.
  * @throws {ShapeError} if it has fewer than two axes
  * @throws {InvalidArgumentError} if a size is not an integer of at least 1
  */
-export function interpolate(x: Tensor, height: number, width: number, mode: InterpolationMode): Tensor {
-  const [fromHeight, fromWidth] = x.dims.slice(-2);
+export function resizing(
+  dims: readonly number[],
+  height: number,
+  width: number,
+  mode: InterpolationMode,
+): Resizing {
+  const [fromHeight, fromWidth] = dims.slice(-2);
   if (fromHeight === undefined || fromWidth === undefined) {
     throw new ShapeError(
-      `interpolate: [${x.dims.join(', ')}] has no two axes to resize. Give [..., height, width].`,
+      `interpolate: [${dims.join(', ')}] has no two axes to resize. Give [..., height, width].`,
     );
   }
   if (![height, width].every((size) => Number.isInteger(size) && size >= 1)) {
@@ -55,11 +67,19 @@ export function interpolate(x: Tensor, height: number, width: number, mode: Inte
       `interpolate: the size is ${height} x ${width}. Give integers of at least 1.`,
     );
   }
-  const rows = axisTaps(fromHeight, height, mode);
-  const columns = axisTaps(fromWidth, width, mode);
-  const leading = x.dims.slice(0, -2);
-  const planes = sizeOf(leading);
-  const resized = new Float32Array(planes * height * width);
+  return {
+    rows: axisTaps(fromHeight, height, mode),
+    columns: axisTaps(fromWidth, width, mode),
+    dims: [...dims.slice(0, -2), height, width],
+  };
+}
+
+/** The tensor with its last two axes resized. @throws the errors of `resizing` */
+export function interpolate(x: Tensor, height: number, width: number, mode: InterpolationMode): Tensor {
+  const { rows, columns, dims } = resizing(x.dims, height, width, mode);
+  const [fromHeight, fromWidth] = x.dims.slice(-2) as [number, number]; // it was asked for them
+  const planes = sizeOf(dims.slice(0, -2));
+  const resized = new Float32Array(sizeOf(dims));
   let target = 0;
   for (let plane = 0; plane < planes; plane++) {
     const start = plane * fromHeight * fromWidth;
@@ -73,5 +93,5 @@ export function interpolate(x: Tensor, height: number, width: number, mode: Inte
       }
     }
   }
-  return tensor(resized, [...leading, height, width]);
+  return tensor(resized, dims);
 }

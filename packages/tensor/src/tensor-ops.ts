@@ -38,8 +38,8 @@ export interface TensorOps {
   scaleByNorms(x: Tensor, numerator: Tensor, denominator: Tensor): Tensor;
   /** The last two axes resized, as torch's `interpolate`. */
   interpolate(x: Tensor, height: number, width: number, mode: InterpolationMode): Tensor;
-  /** Tensors joined along the batch. */
-  concat(tensors: readonly Tensor[]): Tensor;
+  /** Tensors joined along an axis, the batch if not given. */
+  concat(tensors: readonly Tensor[], axis?: number): Tensor;
   /** The part from `start` (included) to `end` (excluded) of an axis, the batch if not given. */
   slice(x: Tensor, start: number, end: number, axis?: number): Tensor;
 }
