@@ -32,12 +32,7 @@ export async function encodeConditions(
 ): Promise<Guided<UnetCondition>> {
   const { negativePrompt } = options;
   const { prompts, guided } = request;
-  const negatives = negativePrompt === undefined ? undefined : listOf(negativePrompt);
-  if (negatives && negatives.length !== 1 && negatives.length !== prompts.length) {
-    throw new InvalidArgumentError(
-      `negativePrompt: ${negatives.length} came for ${prompts.length} prompts. Give one for all or one for each.`,
-    );
-  }
+  const [negatives] = alignTexts({ negativePrompt }, prompts.length);
   const { promptEncoder } = parts;
   const encode =
     'encoders' in promptEncoder
@@ -46,6 +41,26 @@ export async function encodeConditions(
   const guidance = guidanceCondition(parts, options, request.pictures);
   const positive = { ...(await encode(prompts, true)), ...guidance };
   return { positive, negative: guided ? { ...(await encode(negatives, false)), ...guidance } : positive };
+}
+
+/**
+ * Texts for several encoders, or of one, as lists of one length: one text for all prompts, or one for each.
+ * @param texts by the names that messages call them; `undefined` stays so
+ * @throws {InvalidArgumentError} if there are other than one or `count` of one
+ */
+export function alignTexts(
+  texts: Readonly<Record<string, string | readonly string[] | undefined>>,
+  count: number,
+): readonly (readonly string[] | undefined)[] {
+  const lists = Object.entries(texts).map(([name, given]) => {
+    const list = given === undefined ? undefined : listOf(given);
+    if (!list || list.length === 1 || list.length === count) return list;
+    throw new InvalidArgumentError(
+      `${name}: ${list.length} came for ${count} prompts. Give one for all or one for each.`,
+    );
+  });
+  const rows = lists.some((list) => list && list.length > 1) ? count : 1;
+  return lists.map((list) => (list?.length === 1 ? Array.from({ length: rows }, () => list[0]!) : list));
 }
 
 /** The guidance scale as an input, of networks that were distilled to take it. */
@@ -65,7 +80,7 @@ function guidanceCondition(
 }
 
 /** Rows of texts as rows of pictures, each text as often as pictures are made of it. */
-function spreadRows(ops: TensorOps, x: Tensor, pictures: number): Tensor {
+export function spreadRows(ops: TensorOps, x: Tensor, pictures: number): Tensor {
   const texts = x.dims[0]!;
   return ops.concat(
     Array.from({ length: pictures }, (_, picture) => {
@@ -94,26 +109,19 @@ function sdxlEncode(
   {
     device: { ops },
     forceZerosForEmptyPrompt = false,
+    requiresAestheticsScore = false,
   }: Omit<StableDiffusionParts, 'vae' | 'schedulerConfig'>,
   promptEncoder: SdxlPromptEncoder,
   options: PaintOptions,
-  { pictures, width, height }: ConditionsRequest,
+  { prompts, pictures, ...size }: ConditionsRequest,
 ): Encode {
   const { clipSkip, truncatePrompt, signal } = options;
-  const {
-    originalSize = [height, width],
-    targetSize = [height, width],
-    cropsCoordsTopLeft = [0, 0],
-  } = options;
-  const ids = [...originalSize, ...cropsCoordsTopLeft, ...targetSize];
-  const timeIds = tensor(
-    Float32Array.from({ length: pictures * ids.length }, (_, i) => ids[i % ids.length]!),
-    [pictures, ids.length],
-  );
   return async (texts, positive) => {
     const second = positive ? options.prompt2 : options.negativePrompt2;
-    const encoded = await promptEncoder.encode(texts ?? [''], {
-      prompts2: second === undefined ? undefined : listOf(second),
+    const name = positive ? 'prompt' : 'negativePrompt';
+    const [first, prompts2] = alignTexts({ [name]: texts ?? '', [`${name}2`]: second }, prompts.length);
+    const encoded = await promptEncoder.encode(first!, {
+      prompts2,
       // diffusers skips layers for the prompt only.
       clipSkip: positive ? clipSkip : undefined,
       truncatePrompt,
@@ -121,9 +129,37 @@ function sdxlEncode(
     });
     const blank = texts === undefined && second === undefined && forceZerosForEmptyPrompt;
     const rows = (x: Tensor) => spreadRows(ops, blank ? zeros(x.dims) : x, pictures);
+    const ids = timeIdsOf(options, size, requiresAestheticsScore, positive);
+    const timeIds = tensor(Array.from({ length: pictures }, () => ids).flat(), [pictures, ids.length]);
     return {
       encoderHiddenStates: rows(encoded.promptEmbeds),
       addedConditions: { textEmbeds: rows(encoded.pooledPromptEmbeds), timeIds },
     };
   };
+}
+
+/** What the network is told of the picture: its size, where it was cropped, and what that was brought to, or, of a refiner, how beautiful it is. */
+function timeIdsOf(
+  options: PaintOptions,
+  { height, width }: Pick<ConditionsRequest, 'height' | 'width'>,
+  scored: boolean,
+  positive: boolean,
+): readonly number[] {
+  const {
+    originalSize = [height, width],
+    targetSize = [height, width],
+    cropsCoordsTopLeft = [0, 0],
+    aestheticScore = 6,
+    negativeOriginalSize = originalSize,
+    negativeTargetSize = targetSize,
+    negativeCropsCoordsTopLeft = scored ? [0, 0] : cropsCoordsTopLeft,
+    negativeAestheticScore = 2.5,
+  } = options;
+  return positive
+    ? [...originalSize, ...cropsCoordsTopLeft, ...(scored ? [aestheticScore] : targetSize)]
+    : [
+        ...negativeOriginalSize,
+        ...negativeCropsCoordsTopLeft,
+        ...(scored ? [negativeAestheticScore] : negativeTargetSize),
+      ];
 }

@@ -21,7 +21,8 @@ export interface EncodePictureOptions extends Cancellable {
 /**
  * Draws latents from the distribution that the autoencoder gives for a picture. One generator makes one draw for each
  * picture that came, as in diffusers; where each picture has its own, each makes its draw.
- * @param image `[batch, 3, height, width]` in [0, 1], one for all or one for each
+ * @param image `[batch, 3, height, width]` in [0, 1], one for all or one for each; what has as many channels as latents
+ * have is taken for them, as in diffusers
  * @returns `[pictures, channels, height/scale, width/scale]`
  * @throws {InvalidArgumentError} if there are other than one or all, and the errors of the autoencoder
  */
@@ -31,6 +32,9 @@ export async function encodePicture(
   { pictures, noise, signal }: EncodePictureOptions,
 ): Promise<Tensor> {
   assertRepeatable(image, pictures);
+  const { inChannels, latentChannels } = vae.config;
+  if (image.dims[1] === latentChannels && latentChannels !== inChannels)
+    return repeatTo(ops, image, pictures);
   const distribution = await vae.encode(ops.affine(image, 2, -1), { signal });
   const drawn = noise.perImage ? pictures : image.dims[0]!;
   const [mean, logvar] = [distribution.mean, distribution.logvar].map((x) => repeatTo(ops, x, drawn));

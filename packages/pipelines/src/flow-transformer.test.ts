@@ -1,17 +1,32 @@
+import { readJson } from '@emulsion/checkpoints';
+import type { RgbImage } from '@emulsion/image';
 import type { Device } from '@emulsion/runtime';
-import { zeros } from '@emulsion/tensor';
+import { createScheduler } from '@emulsion/schedulers';
+import { createRng, type Tensor, zeros } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
+import {
+  loadFluxPromptEncoder,
+  loadSd3PromptEncoder,
+  type TransformerPromptEmbeds,
+} from '@emulsion/text-encoder';
+import {
+  loadFluxTransformer,
+  loadSd3Transformer,
+  packLatents,
+  patchPositions,
+  unpackLatents,
+} from '@emulsion/transformer';
+import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type FluxPipeline, loadFlux } from './flux.ts';
-import { loadStableDiffusion3, type StableDiffusion3Pipeline } from './stable-diffusion-3.ts';
+import { loadPipeline, type Pipeline } from './load-pipeline.ts';
 
 let device: Device;
-let sd3: StableDiffusion3Pipeline;
-let flux: FluxPipeline;
+let sd3: Pipeline;
+let flux: Pipeline;
 beforeAll(async () => {
   device = await createTestDevice();
-  sd3 = await loadStableDiffusion3(await openFixture('golden/open/models/sd3'), { device });
-  flux = await loadFlux(await openFixture('golden/open/models/flux'), { device });
+  sd3 = await loadPipeline(await openFixture('golden/open/models/sd3'), { device });
+  flux = await loadPipeline(await openFixture('golden/open/models/flux'), { device });
 });
 afterAll(() => device.dispose());
 
@@ -29,7 +44,7 @@ test('a seed gives the same picture again, of the size that is asked for, and ea
 });
 
 test('levels are shifted for the size of the picture where the scheduler says so, and otherwise not', async () => {
-  const timesteps = async (pipeline: typeof flux | typeof sd3, height: number, scheduler?: object) => {
+  const timesteps = async (pipeline: Pipeline, height: number, scheduler?: object) => {
     const visited: number[] = [];
     const onStep = ({ timestep }: { timestep: number }) => void visited.push(timestep);
     const config = scheduler && { scheduler: { ...pipeline.schedulerConfig, ...scheduler } };
@@ -50,4 +65,154 @@ test('requests that make no sense are refused', async () => {
   await expect(sd3({ ...small, prompt: ['a', 'b', 'c'], negativePrompt: ['a', 'b'] })).rejects.toThrow(
     'negativePrompt: 2 came for 3 prompts. Give one for all or one for each.',
   );
+});
+
+const worst = (a: Tensor, b: Tensor) => {
+  expect(a.dims).toEqual(b.dims);
+  return a.data.reduce((max, value, i) => Math.max(max, Math.abs(value - b.data[i]!)), 0);
+};
+
+test('Stable Diffusion 3 composed by hand paints the same over a picture', async () => {
+  const model = await openFixture('golden/open/models/sd3');
+  const options = { device };
+  const transformer = await loadSd3Transformer(model.subfolder('transformer'), options);
+  const { textFeatures } = transformer.config;
+  const promptEncoder = await loadSd3PromptEncoder(model, { device, textFeatures });
+  const vae = await loadVae(model.subfolder('vae'), options);
+  const { ops } = device;
+  const image = ops.affine(createRng({ kind: 'torch-cpu', seed: 3 }).uniform([1, 3, 48, 32]), 0.8, 0.1);
+  const reading = { maxSequenceLength: 12 };
+  const positive = await promptEncoder.encode(['a cat'], { ...reading, prompts3: ['a mat'] });
+  const negative = await promptEncoder.encode(['a dog'], reading);
+  const scheduler = createScheduler(await readJson(model, 'scheduler/scheduler_config.json'));
+  const plan = scheduler.plan({ numInferenceSteps: 4 });
+  const rng = createRng({ kind: 'torch-cpu', seed: 5 });
+  const { mean, logvar } = await vae.encode(ops.affine(image, 2, -1));
+  const deviation = ops.exp(ops.affine(logvar, 0.5, 0));
+  const clean = vae.toLatents(ops.combine([1, mean], [1, ops.multiply(deviation, rng.normal(mean.dims))]));
+  // Of 4 steps 4 − 4 · 0.6 = 1.6 are left out: one.
+  const sigma = plan.sigmas[1]!;
+  let sample = ops.combine([1 - sigma, clean], [sigma, rng.normal(clean.dims)]);
+  for (const [i, timestep] of plan.timesteps.entries()) {
+    if (i === 0) continue;
+    const velocity = async ({ promptEmbeds, pooledPromptEmbeds }: TransformerPromptEmbeds) =>
+      transformer.predict({
+        sample,
+        timestep,
+        encoderHiddenStates: promptEmbeds,
+        pooledTextEmbeds: pooledPromptEmbeds,
+      });
+    const guided = ops.combine([4, await velocity(positive)], [-3, await velocity(negative)]);
+    sample = ops.combine([1, sample], [plan.sigmas[i + 1]! - plan.sigmas[i]!, guided]);
+  }
+  const timesteps: number[] = [];
+  const { latents, pixels, seed } = await sd3({
+    prompt: 'a cat',
+    prompt3: 'a mat',
+    negativePrompt: 'a dog',
+    guidanceScale: 4,
+    image,
+    numInferenceSteps: 4,
+    seed: 5,
+    ...reading,
+    onStep: ({ timestep }) => void timesteps.push(timestep),
+  });
+  expect(timesteps).toEqual(plan.timesteps.slice(1));
+  expect(worst(latents, sample)).toBeLessThan(1e-4);
+  const decoded = await vae.decode(vae.fromLatents(sample));
+  expect(worst(pixels, ops.clamp(ops.affine(decoded, 0.5, 0.5), 0, 1))).toBeLessThan(1e-4);
+  expect(seed).toBe(5);
+  for (const part of [transformer, promptEncoder, vae]) await part.dispose();
+});
+
+test('Flux composed by hand paints the same, led away from a prompt too', async () => {
+  const model = await openFixture('golden/open/models/flux');
+  const options = { device };
+  const transformer = await loadFluxTransformer(model.subfolder('transformer'), options);
+  const promptEncoder = await loadFluxPromptEncoder(model, options);
+  const { ops } = device;
+  const reading = { maxSequenceLength: 12 };
+  const positive = await promptEncoder.encode(['a cat'], { ...reading, prompts2: ['a mat'] });
+  const negative = await promptEncoder.encode(['a dog'], reading);
+  const config = (await readJson(model, 'scheduler/scheduler_config.json')) as object;
+  const scheduler = createScheduler(config);
+  // 48 by 32 pixels are 6 tokens; the shift goes from 0.5 at 256 tokens to 1.15 at 4096.
+  const plan = scheduler.plan({ sigmas: [1, 2 / 3, 1 / 3], mu: 0.5 + (0.65 * (6 - 256)) / (4096 - 256) });
+  let sample = createRng({ kind: 'torch-cpu', seed: 5 }).normal([1, 16, 6, 4]);
+  for (const [i, timestep] of plan.timesteps.entries()) {
+    const velocity = async ({ promptEmbeds, pooledPromptEmbeds }: TransformerPromptEmbeds) => {
+      const output = await transformer.predict({
+        sample: packLatents(sample),
+        timestep: timestep / 1000,
+        guidance: 2,
+        encoderHiddenStates: promptEmbeds,
+        pooledTextEmbeds: pooledPromptEmbeds,
+        positions: patchPositions(6, 4),
+      });
+      return unpackLatents(output, 6, 4);
+    };
+    const guided = ops.combine([3, await velocity(positive)], [-2, await velocity(negative)]);
+    sample = ops.combine([1, sample], [plan.sigmas[i + 1]! - plan.sigmas[i]!, guided]);
+  }
+  const request = {
+    ...small,
+    prompt: 'a cat',
+    prompt2: 'a mat',
+    numInferenceSteps: 3,
+    guidanceScale: 2,
+    seed: 5,
+  };
+  const led = { ...request, negativePrompt: 'a dog', trueCfgScale: 3 };
+  expect(worst((await flux(led)).latents, sample)).toBeLessThan(1e-4);
+  // Without a scale of its own a negative prompt changes nothing, as in diffusers.
+  expect(await flux({ ...request, negativePrompt: 'a dog' })).toEqual(await flux(request));
+  for (const part of [transformer, promptEncoder]) await part.dispose();
+});
+
+test('a picture may come as its latents, and gives its size', async () => {
+  const { latents } = await flux({ ...small, prompt: 'a cat', seed: 7 });
+  const over = await flux({ ...small, width: undefined, height: undefined, prompt: 'a mat', image: latents });
+  expect(over.latents.dims).toEqual(latents.dims);
+  await expect(flux({ ...small, prompt: 'a mat', image: latents, height: 64 })).rejects.toThrow(
+    'height is 64, and that of the picture 48. Resize the picture, or leave height out.',
+  );
+});
+
+test('several pictures of a prompt differ, and a preview is what is expected of them', async () => {
+  const previews: RgbImage[][] = [];
+  const { images } = await sd3({
+    ...small,
+    prompt: 'a cat',
+    seed: 7,
+    numImagesPerPrompt: 2,
+    onStep: async ({ preview }) => void previews.push(await preview()),
+  });
+  expect(images).toHaveLength(2);
+  expect(images[0]).not.toEqual(images[1]);
+  // Euler ends on the network's estimate.
+  expect(previews.at(-1)).toEqual(images);
+});
+
+test('what these pipelines do not do is refused, and so are ControlNets', async () => {
+  await expect(
+    sd3({ ...small, prompt: 'a cat', image: zeros([1, 3, 48, 32]), maskImage: zeros([1, 1, 48, 32]) }),
+  ).rejects.toThrow('maskImage: Stable Diffusion 3 and Flux do not take it here. Leave it out.');
+  const model = await openFixture('golden/open/models/sd3');
+  const controlNets = [await openFixture('golden/open/models/controlnet')];
+  await expect(loadPipeline(model, { device, controlNets })).rejects.toThrow(
+    'a model with a transformer follows no ControlNets here. Leave controlNets out.',
+  );
+});
+
+test('the parts are told of while they load, and are the pipeline', async () => {
+  const events: string[] = [];
+  const pipeline = await loadPipeline(await openFixture('golden/open/models/flux'), {
+    device,
+    onProgress: ({ component, loaded, total }) => void events.push(`${component} ${loaded}/${total}`),
+  });
+  expect(events).toEqual(['text_encoder 0/3', 'vae 1/3', 'transformer 2/3', 'transformer 3/3']);
+  expect(pipeline.notes).toEqual([]);
+  expect('transformer' in pipeline && pipeline.transformer.unusedWeights).toEqual([]);
+  expect(pipeline.defaults).toEqual({ numInferenceSteps: 28, guidanceScale: 3.5 });
+  await pipeline.dispose();
 });

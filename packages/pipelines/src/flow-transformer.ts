@@ -1,15 +1,22 @@
 // What the pipelines of Stable Diffusion 3 and Flux have in common: a flow from noise to latents, along noise levels that
 // are shifted for the size of the picture (Esser et al. 2024).
-import type { Denoiser } from '@emulsion/guidance';
-import { type RgbImage, tensorToImages } from '@emulsion/image';
+import type { RgbImage } from '@emulsion/image';
 import type { Cancellable, Device } from '@emulsion/runtime';
-import { createScheduler, resolveScheduler } from '@emulsion/schedulers';
+import type { Plan, PlanOptions } from '@emulsion/schedulers';
 import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
-import type { TransformerPromptEmbeds, TransformerPromptEncoder } from '@emulsion/text-encoder';
+import type {
+  T5EncodePromptOptions,
+  TransformerPromptEmbeds,
+  TransformerPromptEncoder,
+} from '@emulsion/text-encoder';
 import type { Vae } from '@emulsion/vae';
-import { decodeLatents } from './decode-latents.ts';
-import { runSampler, type StepEvent } from './run-sampler.ts';
-import { createSeededNoise, type Seed, type SeedOptions } from './seeded-noise.ts';
+import { alignTexts, spreadRows } from './encode-conditions.ts';
+import { encodePicture, pixelsOf } from './encode-picture.ts';
+import { paint, type Subject } from './paint.ts';
+import type { PaintOptions, PaintResult } from './paint-options.ts';
+import { type PaintRequest, paintRequest, schedulerConfigOf } from './paint-request.ts';
+import type { SeedOptions } from './seeded-noise.ts';
+import { assertStrength } from './strength.ts';
 import { assertNoise } from './text-to-image.ts';
 
 /** The parts that both pipelines are composed of, beside the transformer. */
@@ -21,85 +28,87 @@ export interface FlowParts {
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
 }
 
+/** Options that have the same meaning for all pipelines. */
+type SharedOption =
+  | 'prompt'
+  | 'prompt2'
+  | 'negativePrompt'
+  | 'negativePrompt2'
+  | 'numInferenceSteps'
+  | 'timesteps'
+  | 'sigmas'
+  | 'guidanceScale'
+  | 'numImagesPerPrompt'
+  | 'scheduler'
+  | 'truncatePrompt'
+  | 'onStep';
+
 /** A request for pictures. The names and their meaning are those of diffusers. */
-export interface FlowOptions extends Cancellable, SeedOptions {
-  /** What the picture shows; a list gives a picture for each. */
-  readonly prompt: string | readonly string[];
-  /** Denoising steps, at least 1; 28 unless said otherwise. */
-  readonly numInferenceSteps?: number | undefined;
-  /** How closely the prompt is followed. */
-  readonly guidanceScale?: number | undefined;
+export interface FlowOptions extends Cancellable, SeedOptions, Pick<PaintOptions, SharedOption> {
   /** Pixels; 1024 unless given. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
   /** Tokens that T5 reads of a prompt. */
   readonly maxSequenceLength?: number | undefined;
-  /** Cut a prompt that is longer, instead of refusing it. */
-  readonly truncatePrompt?: boolean | undefined;
-  /** A sampler's name (see the table in @emulsion/schedulers), or the JSON of a scheduler_config.json. */
-  readonly scheduler?: string | Readonly<Record<string, unknown>> | undefined;
   /** Standard normal noise to start from, `[pictures, channels, height/scale, width/scale]`, instead of the seed's. */
   readonly latents?: Tensor | undefined;
-  readonly onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
-}
-
-export interface FlowResult {
-  readonly images: RgbImage[];
-  /** The pictures before they are rounded to bytes: `[pictures, 3, height, width]` in [0, 1]. */
-  readonly pixels: Tensor;
-  /** What was decoded, `[pictures, channels, height/scale, width/scale]`. */
-  readonly latents: Tensor;
-  /** One for each picture, or a single one that all were drawn with. */
-  readonly seeds: readonly Seed[];
+  /** A picture to paint over, one for all prompts or one for each: bytes, `[batch, 3, height, width]` in [0, 1], or its latents. */
+  readonly image?: RgbImage | Tensor | undefined;
+  /** Share of the steps that is taken over a picture, above 0 and at most 1; 0.6 unless said otherwise. */
+  readonly strength?: number | undefined;
 }
 
 /** How one of the two asks its transformer. */
 export interface FlowModel<Condition> {
-  readonly denoiser: Denoiser<Condition>;
-  readonly condition: Condition;
-  readonly pictures: number;
   /** Tokens of a picture are patches of as many by as many pixels of latents. */
   readonly patchSize: number;
   /** Noise levels before they are shifted; the scheduler's own unless given. */
   readonly sigmas?: readonly number[] | undefined;
+  /** The transformer, and the prompts that it is asked about. */
+  subject(request: PaintRequest): Promise<Subject<Condition>>;
 }
 
 /**
- * Paints pictures.
- * @throws {InvalidArgumentError} if the size makes no whole patches, and the errors of the parts
+ * Paints pictures, from noise or over a picture.
+ * @throws {InvalidArgumentError} if the size makes no whole patches or `strength` makes no sense, and the errors of the
+ * parts
  */
 export async function paintFlow<Condition>(
-  { device, vae, schedulerConfig }: FlowParts,
+  parts: FlowParts,
   options: FlowOptions,
-  { denoiser, condition, pictures, patchSize, sigmas }: FlowModel<Condition>,
-): Promise<FlowResult> {
+  { patchSize, sigmas, subject }: FlowModel<Condition>,
+): Promise<PaintResult> {
+  const { device, vae } = parts;
   const { ops } = device;
-  const { scheduler: wanted, numInferenceSteps = 28, signal, onStep } = options;
-  const config =
-    (typeof wanted === 'string' ? resolveScheduler(wanted, schedulerConfig) : wanted) ?? schedulerConfig;
-  const dims = latentDims(vae, options, pictures, patchSize);
-  const [, , height = 0, width = 0] = dims;
-  const scheduler = createScheduler(config);
-  const plan = scheduler.plan({
-    ...(sigmas ? { sigmas } : { numInferenceSteps }),
-    ...(config.use_dynamic_shifting === true && { mu: shiftOf(config, (height * width) / patchSize ** 2) }),
-  });
-  const noise = createSeededNoise(options, pictures, ops);
-  const start = options.latents ?? noise.start(dims, vae.config.scale);
+  const { latents, numInferenceSteps = 28, strength = 0.6, signal } = options;
+  const image = options.image && pixelsOf(options.image);
+  const size = latentSize(vae, options, image, patchSize);
+  const request = await paintRequest(
+    parts,
+    { ...options, numInferenceSteps, sigmas: options.sigmas ?? sigmas },
+    shift(schedulerConfigOf(parts, options), (size[0] * size[1]) / patchSize ** 2),
+  );
+  const { pictures, noise, scheduler, plan } = request;
+  const dims = [pictures, vae.config.latentChannels, ...size];
+  const beginIndex = image ? firstStep(plan, strength, scheduler.evaluationsPerStep) : 0;
+  const clean = image && (await encodePicture(parts, image, { pictures, noise, signal }));
+  const start = latents ?? noise.start(dims, vae.config.scale);
   assertNoise(start, dims);
-  const sampler = scheduler.sample({
-    plan,
-    ops,
-    sample: ops.combine([plan.initNoiseSigma, start]),
-    noise: (like) => noise.step(like),
-  });
-  const latents = await runSampler(sampler, { denoiser, condition, plan, signal, onStep });
-  const pixels = await decodeLatents({ vae, device }, latents, { signal });
-  return { images: tensorToImages(pixels), pixels, latents, seeds: noise.seeds };
+  const sample = clean
+    ? scheduler.addNoise({ sample: clean, noise: start, plan, beginIndex, ops })
+    : ops.combine([plan.initNoiseSigma, start]);
+  return paint(parts, options, request, await subject(request), { sample, beginIndex });
 }
 
-/** The shift for a picture of so many tokens: linear between two sizes that the config names. */
-function shiftOf(config: Readonly<Record<string, unknown>>, tokens: number): number {
+/** As `firstStep` of the other pipelines, but a step that `strength` takes a part of is taken: so diffusers counts here. */
+function firstStep({ numInferenceSteps }: Plan, strength: number, evaluationsPerStep: number): number {
+  assertStrength(strength);
+  return Math.floor(numInferenceSteps - numInferenceSteps * strength) * evaluationsPerStep;
+}
+
+/** The shift for a picture of so many tokens, where the scheduler wants one: linear between two sizes that it names. */
+function shift(config: Readonly<Record<string, unknown>>, tokens: number): PlanOptions {
+  if (config.use_dynamic_shifting !== true) return {};
   const number = (key: string, missing: number) => {
     const value = config[key] ?? missing;
     if (typeof value === 'number') return value;
@@ -107,25 +116,60 @@ function shiftOf(config: Readonly<Record<string, unknown>>, tokens: number): num
   };
   const [least, most] = [number('base_image_seq_len', 256), number('max_image_seq_len', 4096)];
   const [base, max] = [number('base_shift', 0.5), number('max_shift', 1.15)];
-  return base + ((max - base) * (tokens - least)) / (most - least);
+  return { mu: base + ((max - base) * (tokens - least)) / (most - least) };
 }
 
-function latentDims(vae: Vae, options: FlowOptions, pictures: number, patchSize: number): number[] {
-  const { scale, latentChannels } = vae.config;
-  const { latents } = options;
+/** Height and width of the latents. */
+function latentSize(
+  { config }: Vae,
+  options: FlowOptions,
+  image: Tensor | undefined,
+  patchSize: number,
+): [height: number, width: number] {
+  const { scale, latentChannels } = config;
+  const latents = image?.dims[1] === latentChannels ? image : options.latents;
   const size = (name: 'height' | 'width', axis: 2 | 3) => {
-    const given = latents?.dims[axis];
-    const pixels = options[name] ?? (given === undefined ? 1024 : given * scale);
+    const given = latents ? latents.dims[axis]! * scale : image?.dims[axis];
+    const pixels = options[name] ?? given ?? 1024;
     const multiple = scale * patchSize;
+    if (image && given !== pixels) {
+      throw new InvalidArgumentError(
+        `${name} is ${pixels}, and that of the picture ${given}. Resize the picture, or leave ${name} out.`,
+      );
+    }
     if (Number.isInteger(pixels) && pixels >= multiple && pixels % multiple === 0) return pixels / scale;
     throw new InvalidArgumentError(`${name} is ${pixels}. Give a multiple of ${multiple}, in pixels.`);
   };
-  return [pictures, latentChannels, size('height', 2), size('width', 3)];
+  return [size('height', 2), size('width', 3)];
 }
 
-/** The prompts of a request as a list. */
-export const promptsOf = (prompt: string | readonly string[]): readonly string[] =>
-  typeof prompt === 'string' ? [prompt] : prompt;
+/** Texts for each of the encoders, in their order; the second and the third read the first one unless given. */
+type EncoderTexts = readonly [
+  texts: readonly string[],
+  second: string | readonly string[] | undefined,
+  third: string | readonly string[] | undefined,
+];
 
-/** What a transformer is told of the prompts. */
-export type FlowCondition = TransformerPromptEmbeds;
+/**
+ * What a transformer is told of texts, a row for each picture.
+ * @param name what messages call the texts
+ * @throws {InvalidArgumentError} if there are other than one or all, and the errors of the prompt encoder
+ */
+export async function encodeTexts(
+  { promptEncoder, device: { ops } }: Pick<FlowParts, 'promptEncoder' | 'device'>,
+  name: 'prompt' | 'negativePrompt',
+  [texts, second, third]: EncoderTexts,
+  { prompts, pictures }: PaintRequest,
+  options: T5EncodePromptOptions,
+): Promise<TransformerPromptEmbeds> {
+  const aligned = alignTexts({ [name]: texts, [`${name}2`]: second, [`${name}3`]: third }, prompts.length);
+  const encoded = await promptEncoder.encode(aligned[0]!, {
+    ...options,
+    prompts2: aligned[1],
+    prompts3: aligned[2],
+  });
+  return {
+    promptEmbeds: spreadRows(ops, encoded.promptEmbeds, pictures),
+    pooledPromptEmbeds: spreadRows(ops, encoded.pooledPromptEmbeds, pictures),
+  };
+}

@@ -1,9 +1,8 @@
 // Flux (Black Forest Labs 2024): diffusers' FluxPipeline.
-import { type Folder, readJson } from '@emulsion/checkpoints';
-import type { Denoiser } from '@emulsion/guidance';
-import { createScheduler } from '@emulsion/schedulers';
+import type { Folder } from '@emulsion/checkpoints';
+import { classifierFreeGuidance, type Denoiser } from '@emulsion/guidance';
 import type { Tensor } from '@emulsion/tensor';
-import { loadFluxPromptEncoder } from '@emulsion/text-encoder';
+import { loadFluxPromptEncoder, type TransformerPromptEmbeds } from '@emulsion/text-encoder';
 import {
   type FluxTransformer,
   type LoadOptions,
@@ -13,58 +12,81 @@ import {
   unpackLatents,
 } from '@emulsion/transformer';
 import { loadVae } from '@emulsion/vae';
-import {
-  type FlowCondition,
-  type FlowOptions,
-  type FlowParts,
-  type FlowResult,
-  paintFlow,
-  promptsOf,
-} from './flow-transformer.ts';
+import { encodeTexts, type FlowOptions, type FlowParts, paintFlow } from './flow-transformer.ts';
+import { justLoad, readSchedulerConfig } from './load-part.ts';
+import type { PaintResult } from './paint-options.ts';
+import { listOf } from './paint-request.ts';
 
 export interface FluxParts extends FlowParts {
   readonly transformer: FluxTransformer;
 }
 
-/** Paints with Flux. */
-export interface FluxPipeline extends FluxParts {
-  /** `guidanceScale`, 3.5 unless said otherwise, is an input of models that were distilled with it; others have none. */
-  (options: FlowOptions): Promise<FlowResult>;
-  /** Frees the model, but not the device. */
-  dispose(): Promise<void>;
+export interface FluxOptions extends FlowOptions {
+  /**
+   * How much the pictures are led away from `negativePrompt`; 1, which is off, unless said otherwise. It costs a second
+   * evaluation in each step; `guidanceScale` is an input of the network.
+   */
+  readonly trueCfgScale?: number | undefined;
 }
 
 /**
- * Loads a model in diffusers layout.
+ * Loads the parts of a model in diffusers layout.
  * @throws the errors of the parts' loaders
  */
-export async function loadFlux(model: Folder, options: LoadOptions): Promise<FluxPipeline> {
-  const schedulerConfig = await readJson(model.subfolder('scheduler'), 'scheduler_config.json');
-  // One that is not supported is refused now, not with the first picture.
-  createScheduler(schedulerConfig);
-  const parts: FluxParts = {
+export async function loadFlux(model: Folder, options: LoadOptions, part = justLoad): Promise<FluxParts> {
+  return {
     device: options.device,
-    transformer: await loadFluxTransformer(model.subfolder('transformer'), options),
-    promptEncoder: await loadFluxPromptEncoder(model, options),
-    vae: await loadVae(model.subfolder('vae'), options),
-    schedulerConfig: schedulerConfig as FlowParts['schedulerConfig'], // an object, or it would have been refused
+    schedulerConfig: await readSchedulerConfig(model),
+    promptEncoder: await part('text_encoder', () => loadFluxPromptEncoder(model, options)),
+    vae: await part('vae', () => loadVae(model.subfolder('vae'), options)),
+    transformer: await part('transformer', () =>
+      loadFluxTransformer(model.subfolder('transformer'), options),
+    ),
   };
-  const painter = (request: FlowOptions) => flux(parts, request);
-  const dispose = async () => {
-    for (const part of [parts.transformer, parts.promptEncoder, parts.vae]) await part.dispose();
-  };
-  return Object.assign(painter, parts, { dispose });
 }
 
 /** Pixels of latents along a side of a token. */
 const patchSize = 2;
 
-/** Paints pictures from prompts. @throws the errors of the parts */
-export async function flux(parts: FluxParts, options: FlowOptions): Promise<FlowResult> {
-  const { promptEncoder, transformer } = parts;
-  const { numInferenceSteps = 28, guidanceScale = 3.5, signal } = options;
-  const prompts = promptsOf(options.prompt);
-  const denoiser: Denoiser<FlowCondition> = async (evaluations) => {
+/**
+ * Paints pictures from prompts, or over a picture. `guidanceScale`, 3.5 unless said otherwise, is an input of models that
+ * were distilled with it; others have none.
+ * @throws {InvalidArgumentError} if there are other negative prompts than one or one for each prompt, and the errors of
+ * `paintFlow`
+ */
+export async function flux(parts: FluxParts, options: FluxOptions): Promise<PaintResult> {
+  const { transformer, device } = parts;
+  const { numInferenceSteps = 28, guidanceScale = 3.5, trueCfgScale = 1, negativePrompt, signal } = options;
+  const { maxSequenceLength, truncatePrompt } = options;
+  const encoding = { maxSequenceLength, truncatePrompt, signal };
+  const led = negativePrompt !== undefined && trueCfgScale > 1;
+  return paintFlow(parts, options, {
+    patchSize,
+    // From 1 in equal steps; the scheduler adds the 0.
+    sigmas: Array.from({ length: numInferenceSteps }, (_, i) => 1 - i / numInferenceSteps),
+    async subject(request) {
+      const texts = [request.prompts, options.prompt2, undefined] as const;
+      const positive = await encodeTexts(parts, 'prompt', texts, request, encoding);
+      const away = [listOf(negativePrompt ?? ''), options.negativePrompt2, undefined] as const;
+      const negative = led ? await encodeTexts(parts, 'negativePrompt', away, request, encoding) : positive;
+      const denoiser = transformerDenoiser(transformer, guidanceScale, signal);
+      const scale = led ? trueCfgScale : 1;
+      return {
+        denoiser: classifierFreeGuidance(denoiser, { guidanceScale: scale, ops: device.ops }),
+        condition: { positive, negative },
+      };
+    },
+  });
+}
+
+/** The transformer as a denoiser of latents whose conditions are texts. */
+const transformerDenoiser =
+  (
+    transformer: FluxTransformer,
+    guidanceScale: number,
+    signal: AbortSignal | undefined,
+  ): Denoiser<TransformerPromptEmbeds> =>
+  async (evaluations) => {
     const outputs: Tensor[] = [];
     for (const { sample, timestep, condition } of evaluations) {
       const [, , height = 0, width = 0] = sample.dims;
@@ -80,12 +102,3 @@ export async function flux(parts: FluxParts, options: FlowOptions): Promise<Flow
     }
     return outputs;
   };
-  return paintFlow(parts, options, {
-    denoiser,
-    condition: await promptEncoder.encode(prompts, options),
-    pictures: prompts.length,
-    patchSize,
-    // From 1 in equal steps; the scheduler adds the 0.
-    sigmas: Array.from({ length: numInferenceSteps }, (_, i) => 1 - i / numInferenceSteps),
-  });
-}

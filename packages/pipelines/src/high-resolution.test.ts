@@ -6,14 +6,16 @@ import { createScheduler } from '@emulsion/schedulers';
 import { cpuOps, createRng, type Tensor } from '@emulsion/tensor';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HighResolutionOptions } from './high-resolution.ts';
-import { loadPipeline, type Pipeline } from './load-pipeline.ts';
+import { loadPipeline, type StableDiffusionPipeline } from './load-pipeline.ts';
 
 const model = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
 let device: Device;
-let pipeline: Pipeline;
+let pipeline: StableDiffusionPipeline;
 beforeAll(async () => {
   device = await createDevice('cpu');
-  pipeline = await loadPipeline(model, { device });
+  const loaded = await loadPipeline(model, { device });
+  if (!('unet' in loaded)) throw new Error('The model has a U-Net.');
+  pipeline = loaded;
 });
 afterAll(async () => {
   await pipeline.dispose();

@@ -53,7 +53,7 @@ export async function highResolution(
   const [steps, moreSteps] = [first.plan.timesteps.length, plan.timesteps.length - beginIndex];
   const small = await latentsFromText(
     parts,
-    { ...options, onStep: pass(options, 0, steps, moreSteps) },
+    { ...options, denoisingEnd: undefined, onStep: pass(options, 0, steps, moreSteps) },
     first,
   );
   const [, , height, width] = small.dims;

@@ -1,7 +1,8 @@
 // Image to image (Meng et al. 2022, SDEdit): noise is added to a picture's latents, and the last steps take it away.
 import type { RgbImage } from '@emulsion/image';
-import type { Tensor } from '@emulsion/tensor';
-import { encodePicture, pixelsOf } from './encode-picture.ts';
+import { ShapeError, type Tensor } from '@emulsion/tensor';
+import { startIndex } from './denoising-range.ts';
+import { assertRepeatable, encodePicture, pixelsOf, repeatTo } from './encode-picture.ts';
 import { guidedByPrompts, paint } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import { type PaintRequest, paintRequest } from './paint-request.ts';
@@ -10,25 +11,53 @@ import { firstStep } from './strength.ts';
 
 /** Pictures from a picture and prompts. */
 export interface ImageToImageOptions extends PaintOptions {
-  /** One picture for all prompts or one for each: bytes, or `[batch, 3, height, width]` in [0, 1]. */
+  /** One picture for all prompts or one for each: bytes, `[batch, 3, height, width]` in [0, 1], or the latents of one. */
   readonly image: RgbImage | Tensor;
   /** Share of the steps that is taken, above 0 and at most 1; 1 keeps nothing of the picture; 0.8 unless said otherwise. */
   readonly strength?: number | undefined;
+  /**
+   * Share of the denoising that was done before, between 0 and 1, instead of `strength`: `image` is then the latents
+   * that another model left with `denoisingEnd`, and no noise is added.
+   */
+  readonly denoisingStart?: number | undefined;
 }
 
 /**
- * Paints over a picture.
- * @throws {InvalidArgumentError} if `strength` is not above 0 and at most 1, or leaves no step, and the errors of the
- * parts
+ * Paints over a picture, or goes on with the latents of one that is half painted.
+ * @throws {InvalidArgumentError} if `strength` or `denoisingStart` is no such share, or leaves no step, {ShapeError} if
+ * latents are wanted and a picture came, and the errors of the parts
  */
 export async function imageToImage(
   parts: StableDiffusionParts,
   options: ImageToImageOptions,
 ): Promise<PaintResult> {
-  const { strength = 0.8 } = options;
+  const { strength = 0.8, denoisingStart } = options;
   const request = await paintRequest(parts, options);
-  const beginIndex = firstStep(request.plan, strength, request.scheduler.evaluationsPerStep);
-  return paintOver(parts, options, request, beginIndex);
+  const { plan, scheduler } = request;
+  if (denoisingStart !== undefined) {
+    return goOn(parts, options, request, startIndex(plan, denoisingStart, scheduler));
+  }
+  return paintOver(parts, options, request, firstStep(plan, strength, scheduler.evaluationsPerStep));
+}
+
+/** Goes on with latents that have the noise of an entry of the plan's timesteps. */
+async function goOn(
+  parts: StableDiffusionParts,
+  options: ImageToImageOptions,
+  request: PaintRequest,
+  beginIndex: number,
+): Promise<PaintResult> {
+  const { inChannels, latentChannels } = parts.vae.config;
+  const image = pixelsOf(options.image);
+  if (image.dims[1] !== latentChannels || latentChannels === inChannels) {
+    throw new ShapeError(
+      `denoisingStart: image is [${image.dims.join(', ')}], and [batch, ${latentChannels}, height, width] is wanted. Give the latents that were painted with denoisingEnd.`,
+    );
+  }
+  assertRepeatable(image, request.pictures);
+  const sample = repeatTo(parts.device.ops, image, request.pictures);
+  const subject = await guidedByPrompts(parts, options, request, sample.dims, {}, beginIndex);
+  return paint(parts, options, request, subject, { sample, beginIndex });
 }
 
 /** Paints over a picture, from an entry of the plan's timesteps on. */

@@ -1,22 +1,33 @@
 export type { Control, ControlOptions } from './controls.ts';
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
-export type { FlowOptions, FlowParts, FlowResult } from './flow-transformer.ts';
-export { type FluxParts, type FluxPipeline, flux, loadFlux } from './flux.ts';
+export type { FlowOptions, FlowParts } from './flow-transformer.ts';
+export { type FluxOptions, type FluxParts, flux, loadFlux } from './flux.ts';
 export { type HighResolutionOptions, highResolution } from './high-resolution.ts';
 export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 export { type InpaintOptions, inpaint } from './inpaint.ts';
 export { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
 export { type Known, keepKnown } from './keep-known.ts';
 export { latentConsistencyImageToImage } from './latent-consistency.ts';
-export { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from './load-pipeline.ts';
+export type { LoadPart } from './load-part.ts';
+export {
+  type LoadEvent,
+  type LoadPipelineOptions,
+  loadPipeline,
+  type Painter,
+  type Pipeline,
+  type PipelineParts,
+  type StableDiffusionPipeline,
+} from './load-pipeline.ts';
 export { type Margins, type OutpaintOptions, outpaint } from './outpaint.ts';
 export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';
 export {
+  type ClassDescription,
   type PipelineClass,
   type PipelineDefaults,
   type PipelineRequest,
   paintAs,
   pipelineClasses,
+  type StableDiffusionRequest,
 } from './pipeline-classes.ts';
 export { type AnsweredQuestion, type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
 export { createSeededNoise, type Seed, type SeededNoise, type SeedOptions } from './seeded-noise.ts';
@@ -24,11 +35,11 @@ export {
   loadStableDiffusion3,
   type StableDiffusion3Options,
   type StableDiffusion3Parts,
-  type StableDiffusion3Pipeline,
   stableDiffusion3,
 } from './stable-diffusion-3.ts';
 export type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 export { type TextToImageOptions, textToImage } from './text-to-image.ts';
+export type { TransformerRequest } from './transformer-classes.ts';
 export {
   loadUnconditional,
   type UnconditionalOptions,

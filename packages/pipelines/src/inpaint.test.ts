@@ -8,16 +8,18 @@ import { loadUnet } from '@emulsion/unet';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type InpaintOptions, inpaint } from './inpaint.ts';
 import { instructPix2Pix } from './instruct-pix2pix.ts';
-import { loadPipeline, type Pipeline } from './load-pipeline.ts';
+import { loadPipeline, type StableDiffusionPipeline } from './load-pipeline.ts';
 import { paintAs, pipelineClasses } from './pipeline-classes.ts';
 import { textToImage } from './text-to-image.ts';
 
 const models = fileURLToPath(new URL('../../../fixtures/golden/open/models', import.meta.url));
 let device: Device;
-let pipeline: Pipeline;
+let pipeline: StableDiffusionPipeline;
 beforeAll(async () => {
   device = await createDevice('cpu');
-  pipeline = await loadPipeline(`${models}/sd1`, { device });
+  const loaded = await loadPipeline(`${models}/sd1`, { device });
+  if (!('unet' in loaded)) throw new Error('The model has a U-Net.');
+  pipeline = loaded;
 });
 afterAll(async () => {
   await pipeline.dispose();

@@ -1,24 +1,27 @@
 // From a model's files to something that paints: reads what the model is made of and loads each part.
-import { type DiffusersFolder, type Folder, openDiffusersFolder, readJson } from '@emulsion/checkpoints';
+import { type DiffusersFolder, type Folder, openDiffusersFolder } from '@emulsion/checkpoints';
 import { type ControlNet, loadControlNet } from '@emulsion/controlnet';
 import type { DownloadEvent, HubOptions } from '@emulsion/hub';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
-import { createScheduler } from '@emulsion/schedulers';
 import { loadPromptEncoder, loadSdxlPromptEncoder } from '@emulsion/text-encoder';
-import { loadUnet } from '@emulsion/unet';
+import { type LoadOptions, loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { UnsupportedModelError } from './errors.ts';
+import type { FluxParts } from './flux.ts';
+import { type LoadPart, readSchedulerConfig } from './load-part.ts';
 import type { OpenedSource, OpenSourceOptions } from './open-source.ts';
 import type { PaintResult } from './paint-options.ts';
 import {
-  type PipelineClass,
+  type ClassDescription,
   type PipelineDefaults,
   type PipelineRequest,
   paintAs,
   pipelineClasses,
 } from './pipeline-classes.ts';
+import type { StableDiffusion3Parts } from './stable-diffusion-3.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
+import { assertTransformerRequest, transformerClasses } from './transformer-classes.ts';
 
 /** A part of the model is being loaded, or all are; or a file of it is being downloaded. */
 export interface LoadEvent {
@@ -49,8 +52,8 @@ export interface LoadPipelineOptions
   readonly onProgress?: ((event: LoadEvent) => void) | undefined;
 }
 
-/** Paints pictures; its parts can be used by themselves. */
-export interface Pipeline extends StableDiffusionParts {
+/** Paints pictures. */
+export interface Painter {
   /** From the prompt alone; with an `image` from that; with a `maskImage` too, what is masked of it. */
   (options: PipelineRequest): Promise<PaintResult>;
   /** What is taken for a setting that a request leaves out. */
@@ -60,6 +63,15 @@ export interface Pipeline extends StableDiffusionParts {
   /** Frees the model, and the device unless it was given. */
   dispose(): Promise<void>;
 }
+
+/** What a pipeline is composed of: with a `unet`, or with a `transformer`. */
+export type PipelineParts = StableDiffusionParts | StableDiffusion3Parts | FluxParts;
+
+/** A pipeline whose network is a U-Net. */
+export type StableDiffusionPipeline = Painter & StableDiffusionParts;
+
+/** Paints pictures; its parts can be used by themselves. `'unet' in pipeline` tells which ones it has. */
+export type Pipeline = StableDiffusionPipeline | (Painter & StableDiffusion3Parts) | (Painter & FluxParts);
 
 /** Components that a picture can be painted without, and what it means that they are not used. */
 const leftOut: Readonly<Record<string, string>> = {
@@ -88,8 +100,8 @@ export async function loadPipeline(
       ? await openSource(source, { ...sourceOptions(options), onProgress: downloadReporter(options) })
       : { folder: source, notes: [] };
   const model = await openDiffusersFolder(opened.folder);
-  const pipelineClass = pipelineClassOf(model);
-  const notes = [...opened.notes, ...assertComponents(model, pipelineClass)];
+  const description = classOf(model);
+  const notes = [...opened.notes, ...assertComponents(model, description)];
   const given = typeof options.device === 'object' ? options.device : undefined;
   const device = given ?? (await createDevice(typeof options.device === 'string' ? options.device : 'auto'));
   const loaded: { dispose(): Promise<void> }[] = [];
@@ -98,18 +110,10 @@ export async function loadPipeline(
     for (const part of given ? loaded : [device]) await part.dispose();
   };
   try {
-    const parts = await loadParts(model, device, options, (part) => loaded.push(part));
-    const unused = [parts.unet, ...textEncodersOf(parts), ...(parts.controlNets ?? [])].reduce(
-      (count, { unusedWeights }) => count + unusedWeights.length,
-      0,
-    );
+    const { parts, paint } = await loadModel(model, device, options, (part) => loaded.push(part));
+    const unused = networksOf(parts).reduce((count, { unusedWeights }) => count + unusedWeights.length, 0);
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
-    const painter = (request: PipelineRequest) => paintAs(pipelineClass, parts, request);
-    return Object.assign(painter, parts, {
-      defaults: pipelineClass.defaults,
-      notes,
-      dispose,
-    });
+    return Object.assign(paint, parts, { defaults: description.defaults, notes, dispose });
   } catch (error) {
     await dispose();
     throw error;
@@ -146,27 +150,40 @@ const downloadReporter =
     onProgress?.({ component: file, loaded: bytesLoaded, total: bytesTotal, download });
   };
 
-const textEncodersOf = ({ promptEncoder }: StableDiffusionParts) =>
-  ('encoders' in promptEncoder ? promptEncoder.encoders : [promptEncoder]).map(
-    ({ textEncoder }) => textEncoder,
-  );
+/** The networks that say which weights they do not use. */
+function networksOf(parts: PipelineParts): readonly { readonly unusedWeights: readonly string[] }[] {
+  const textEncoders = (encoders: readonly TextEncoding[]) => encoders.map(({ textEncoder }) => textEncoder);
+  if ('unet' in parts) {
+    const { promptEncoder, unet, controlNets = [] } = parts;
+    const encoders = 'encoders' in promptEncoder ? promptEncoder.encoders : [promptEncoder];
+    return [...textEncoders(encoders), unet, ...controlNets];
+  }
+  const { clips, t5 } = parts.promptEncoder;
+  return [...textEncoders(t5 ? [...clips, t5] : clips), parts.transformer];
+}
 
-function pipelineClassOf({ className, folder }: DiffusersFolder): PipelineClass {
-  const pipelineClass = pipelineClasses.get(className);
-  if (pipelineClass) return pipelineClass;
+interface TextEncoding {
+  readonly textEncoder: { readonly unusedWeights: readonly string[] };
+}
+
+function classOf({ className, folder }: DiffusersFolder): ClassDescription {
+  const description = pipelineClasses.get(className) ?? transformerClasses.get(className);
+  if (description) return description;
+  const known = [...pipelineClasses.keys(), ...transformerClasses.keys()];
   throw new UnsupportedModelError(
-    `${folder.name}: "${className}" in model_index.json is not supported. ${[...pipelineClasses.keys()].join(', ')} are.`,
+    `${folder.name}: "${className}" in model_index.json is not supported. ${known.join(', ')} are.`,
   );
 }
 
 /** @returns what components are not used, in sentences */
 function assertComponents(
   { components: found, folder }: DiffusersFolder,
-  { components }: PipelineClass,
+  { components, optional = [] }: ClassDescription,
 ): string[] {
   for (const [name, classes] of Object.entries(components)) {
     const component = found[name];
     if (!component) {
+      if (optional.includes(name)) continue;
       throw new UnsupportedModelError(
         `${folder.name}: model_index.json names no "${name}". Fetch the whole model.`,
       );
@@ -182,45 +199,76 @@ function assertComponents(
     .map((name) => leftOut[name] ?? `The component "${name}" is not used.`);
 }
 
-async function loadParts(
-  { folder, components, options: indexOptions }: DiffusersFolder,
+/** Loads the parts of a model, and says how it paints. */
+async function loadModel(
+  model: DiffusersFolder,
   device: Device,
   request: LoadPipelineOptions,
   keep: (part: { dispose(): Promise<void> }) => void,
-): Promise<StableDiffusionParts> {
+): Promise<{ parts: PipelineParts; paint(request: PipelineRequest): Promise<PaintResult> }> {
+  const { folder, className } = model;
   const { dtype, signal, onProgress } = request;
   const options = { device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
-  const controlFolders = await controlNetFolders({ folder, components }, request);
+  const controlFolders = await controlNetFolders(model, request);
+  let loaded = 0;
   const total = 3 + controlFolders.length;
-  const report = (component: string, loaded: number) => onProgress?.({ component, loaded, total });
-  const kept = <Part extends { dispose(): Promise<void> }>(part: Part): Part => {
+  const part: LoadPart = async (component, load) => {
+    onProgress?.({ component, loaded, total });
+    const part = await load();
     keep(part);
+    loaded++;
+    if (loaded === total) onProgress?.({ component, loaded, total });
     return part;
   };
-  const schedulerConfig = await readSchedulerConfig(folder.subfolder('scheduler'));
-  report('text_encoder', 0);
-  const promptEncoder = kept(
-    await (components.text_encoder_2 ? loadSdxlPromptEncoder : loadPromptEncoder)(folder, options),
-  );
-  report('vae', 1);
-  const vae = kept(await loadVae(folder.subfolder('vae'), options));
-  const controlNets: ControlNet[] = [];
-  for (const controlFolder of controlFolders) {
-    report('controlnet', 2 + controlNets.length);
-    controlNets.push(kept(await loadControlNet(controlFolder, options)));
+  const transformerClass = transformerClasses.get(className);
+  if (transformerClass) {
+    assertNoControlNets(folder, controlFolders);
+    const { parts, paint } = await transformerClass.load(folder, options, part);
+    return {
+      parts,
+      async paint(request) {
+        assertTransformerRequest(request);
+        return paint(request);
+      },
+    };
   }
-  report('unet', total - 1);
-  const unet = kept(await loadUnet(folder.subfolder('unet'), options));
-  report('unet', total);
+  const parts = await loadStableDiffusion(model, controlFolders, options, part);
+  const pipelineClass = pipelineClasses.get(className)!; // it is one of them
+  return { parts, paint: (request) => paintAs(pipelineClass, parts, request) };
+}
+
+async function loadStableDiffusion(
+  { folder, components, options: indexOptions }: DiffusersFolder,
+  controlFolders: readonly Folder[],
+  options: LoadOptions,
+  part: LoadPart,
+): Promise<StableDiffusionParts> {
+  const schedulerConfig = await readSchedulerConfig(folder);
+  const loadEncoder = components.text_encoder_2 ? loadSdxlPromptEncoder : loadPromptEncoder;
+  const promptEncoder = await part<StableDiffusionParts['promptEncoder']>('text_encoder', () =>
+    loadEncoder(folder, options),
+  );
+  const vae = await part('vae', () => loadVae(folder.subfolder('vae'), options));
+  const controlNets: ControlNet[] = [];
+  for (const controlFolder of controlFolders)
+    controlNets.push(await part('controlnet', () => loadControlNet(controlFolder, options)));
   return {
-    device,
+    device: options.device,
     promptEncoder,
-    unet,
+    unet: await part('unet', () => loadUnet(folder.subfolder('unet'), options)),
     vae,
     controlNets,
     schedulerConfig,
     forceZerosForEmptyPrompt: indexOptions.force_zeros_for_empty_prompt === true,
+    requiresAestheticsScore: indexOptions.requires_aesthetics_score === true,
   };
+}
+
+function assertNoControlNets({ name }: Folder, controlFolders: readonly Folder[]): void {
+  if (controlFolders.length === 0) return;
+  throw new UnsupportedModelError(
+    `${name}: a model with a transformer follows no ControlNets here. Leave controlNets out.`,
+  );
 }
 
 /** Where the ControlNets are: in the model, as `controlnet`, `controlnet_1` and so on, and where the request says. */
@@ -245,11 +293,4 @@ async function controlNetFolders(
     folders.push(opened.folder);
   }
   return folders;
-}
-
-async function readSchedulerConfig(folder: Folder): Promise<Readonly<Record<string, unknown>>> {
-  const config = await readJson(folder, 'scheduler_config.json');
-  // One that is not supported is refused now, not with the first picture.
-  createScheduler(config);
-  return config as Readonly<Record<string, unknown>>; // an object, or it would have been refused
 }

@@ -4,15 +4,17 @@ import type { Device } from '@emulsion/runtime';
 import { createDevice } from '@emulsion/runtime-node';
 import { cpuOps, createRng } from '@emulsion/tensor';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadPipeline, type Pipeline } from './load-pipeline.ts';
+import { loadPipeline, type StableDiffusionPipeline } from './load-pipeline.ts';
 import { type OutpaintOptions, outpaint } from './outpaint.ts';
 
 const model = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
 let device: Device;
-let pipeline: Pipeline;
+let pipeline: StableDiffusionPipeline;
 beforeAll(async () => {
   device = await createDevice('cpu');
-  pipeline = await loadPipeline(model, { device });
+  const loaded = await loadPipeline(model, { device });
+  if (!('unet' in loaded)) throw new Error('The model has a U-Net.');
+  pipeline = loaded;
 });
 afterAll(async () => {
   await pipeline.dispose();

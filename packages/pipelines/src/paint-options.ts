@@ -48,6 +48,20 @@ export interface PaintOptions extends Cancellable, SeedOptions, ControlOptions {
   readonly cropsCoordsTopLeft?: readonly [top: number, left: number] | undefined;
   /** XL: height and width that it was brought to; the size that is painted unless given. */
   readonly targetSize?: readonly [height: number, width: number] | undefined;
+  /** XL: what the negative prompt is told of sizes and crop instead; the same unless given, and a refiner's crop 0 and 0. */
+  readonly negativeOriginalSize?: readonly [height: number, width: number] | undefined;
+  readonly negativeCropsCoordsTopLeft?: readonly [top: number, left: number] | undefined;
+  readonly negativeTargetSize?: readonly [height: number, width: number] | undefined;
+  /** XL's refiner: how beautiful the picture is to be, and what it is led away from, about 1 to 10; 6 and 2.5 unless said otherwise. */
+  readonly aestheticScore?: number | undefined;
+  readonly negativeAestheticScore?: number | undefined;
+  /**
+   * Share of the denoising, above 0 and at most 1, after which it ends, whatever noise is left: another model goes on
+   * from the `latents` of the result with `denoisingStart`.
+   */
+  readonly denoisingEnd?: number | undefined;
+  /** `latent` leaves out the decoding: the result has `latents`, and no pictures. */
+  readonly outputType?: 'image' | 'latent' | undefined;
   readonly onStep?: ((event: PaintStepEvent) => void | Promise<void>) | undefined;
 }
 
@@ -55,7 +69,7 @@ export interface PaintResult {
   readonly images: RgbImage[];
   /** The pictures before they are rounded to bytes: `[pictures, 3, height, width]` in [0, 1]. */
   readonly pixels: Tensor;
-  /** What was decoded, `[pictures, channels, height/scale, width/scale]`. */
+  /** What is decoded, `[pictures, channels, height/scale, width/scale]`. */
   readonly latents: Tensor;
   /** The seed that was used, the first one if there were several. */
   readonly seed: Seed;

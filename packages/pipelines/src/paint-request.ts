@@ -1,6 +1,6 @@
 // What every task makes of its options before anything is painted: prompts, noise, scheduler and plan.
 import {
-  createScheduler,
+  loadScheduler,
   type Plan,
   type PlanOptions,
   resolveScheduler,
@@ -25,14 +25,13 @@ export interface PaintRequest {
  * @param planOptions what the task's plan is made with beside the steps
  * @throws {InvalidArgumentError} if one makes no sense, and the errors of schedulers
  */
-export function paintRequest(
+export async function paintRequest(
   { schedulerConfig, device }: Pick<StableDiffusionParts, 'schedulerConfig' | 'device'>,
   options: PaintOptions,
   planOptions: PlanOptions = {},
-): PaintRequest {
-  const { scheduler: wanted, numImagesPerPrompt = 1 } = options;
-  const config = typeof wanted === 'string' ? resolveScheduler(wanted, schedulerConfig) : wanted;
-  const scheduler = createScheduler(config ?? schedulerConfig);
+): Promise<PaintRequest> {
+  const { numImagesPerPrompt = 1 } = options;
+  const scheduler = await loadScheduler(schedulerConfigOf({ schedulerConfig }, options));
   const prompts = listOf(options.prompt);
   if (prompts.length === 0) {
     throw new InvalidArgumentError('prompt: the list is empty. Give at least one prompt.');
@@ -46,6 +45,14 @@ export function paintRequest(
   const noise = createSeededNoise(options, pictures, device.ops);
   const plan = scheduler.plan({ ...stepOptions(options), ...planOptions });
   return { prompts, pictures, noise, scheduler, plan };
+}
+
+/** The JSON of the scheduler_config.json that is painted with: the one that is asked for, or the model's. */
+export function schedulerConfigOf(
+  { schedulerConfig }: Pick<StableDiffusionParts, 'schedulerConfig'>,
+  { scheduler = schedulerConfig }: Pick<PaintOptions, 'scheduler'>,
+): Readonly<Record<string, unknown>> {
+  return typeof scheduler === 'string' ? resolveScheduler(scheduler, schedulerConfig) : scheduler;
 }
 
 /** A text, or several, as a list. */

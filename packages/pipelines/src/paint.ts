@@ -2,9 +2,10 @@
 import { classifierFreeGuidance, type Denoiser, type Guided, guidanceWithNegative } from '@emulsion/guidance';
 import { tensorToImages } from '@emulsion/image';
 import type { ModelAnswer } from '@emulsion/schedulers';
-import type { Tensor } from '@emulsion/tensor';
+import { type Tensor, zeros } from '@emulsion/tensor';
 import { guidedControls } from './controls.ts';
 import { decodeLatents } from './decode-latents.ts';
+import { endIndex } from './denoising-range.ts';
 import { encodeConditions } from './encode-conditions.ts';
 import { UnsupportedModelError } from './errors.ts';
 import { type Known, keepKnown } from './keep-known.ts';
@@ -94,9 +95,12 @@ export function pictureSize(
   return { width: width * scale, height: height * scale };
 }
 
+/** What makes pictures of latents, whatever network they come from. */
+type PicturePainter = Pick<StableDiffusionParts, 'device' | 'vae'>;
+
 /** Samples, decodes, and reports the steps. @throws the errors of the parts, each with what to do */
 export async function paint<Condition>(
-  parts: StableDiffusionParts,
+  parts: PicturePainter,
   options: PaintOptions,
   request: PaintRequest,
   subject: Subject<Condition>,
@@ -105,10 +109,13 @@ export async function paint<Condition>(
   return finish(parts, options, request, await denoise(parts, options, request, subject, start));
 }
 
-/** Samples from a state on, and reports the steps. @returns the latents, clean */
+/**
+ * Samples from a state on, and reports the steps.
+ * @returns the latents, clean unless `denoisingEnd` leaves steps out
+ */
 export async function denoise<Condition>(
-  parts: StableDiffusionParts,
-  { signal, onStep, eta }: PaintOptions,
+  parts: PicturePainter,
+  { signal, onStep, eta, denoisingEnd }: PaintOptions,
   { noise, scheduler, plan }: PaintRequest,
   { denoiser, condition }: Subject<Condition>,
   { sample, beginIndex = 0, known }: Start,
@@ -127,6 +134,7 @@ export async function denoise<Condition>(
     condition,
     plan,
     beginIndex,
+    ...(denoisingEnd !== undefined && { endIndex: endIndex(plan, denoisingEnd, scheduler, beginIndex) }),
     signal,
     onStep: (event, answered) => {
       const preview = async () =>
@@ -136,14 +144,18 @@ export async function denoise<Condition>(
   });
 }
 
-/** Decodes latents, and says what they were drawn from. */
+/** Decodes latents, if pictures are wanted, and says what they were drawn from. */
 export async function finish(
-  parts: StableDiffusionParts,
-  { signal }: PaintOptions,
+  parts: PicturePainter,
+  { outputType, signal }: PaintOptions,
   { noise: { seeds, variationSeeds } }: PaintRequest,
   latents: Tensor,
 ): Promise<PaintResult> {
-  const pixels = await decodeLatents(parts, latents, { signal });
+  const { width, height } = pictureSize(parts, latents.dims);
+  const pixels =
+    outputType === 'latent'
+      ? zeros([0, parts.vae.config.outChannels, height, width])
+      : await decodeLatents(parts, latents, { signal });
   return {
     images: tensorToImages(pixels),
     pixels,

@@ -9,6 +9,7 @@ import type { OutpaintOptions } from './outpaint.ts';
 import type { PaintResult } from './paint-options.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type TextToImageOptions, textToImage } from './text-to-image.ts';
+import type { TransformerRequest } from './transformer-classes.ts';
 
 // Pages download tasks beside these two when they are asked for.
 const inpaint = async (parts: StableDiffusionParts, options: InpaintOptions) =>
@@ -21,7 +22,10 @@ const highResolution = async (parts: StableDiffusionParts, options: HighResoluti
   (await import('./high-resolution.ts')).highResolution(parts, options);
 
 /** What a pipeline may be asked: which task it is follows from the pictures that are given. */
-export type PipelineRequest =
+export type PipelineRequest = StableDiffusionRequest | TransformerRequest;
+
+/** What a pipeline with a U-Net may be asked. */
+export type StableDiffusionRequest =
   | TextToImageOptions
   | HighResolutionOptions
   | ImageToImageOptions
@@ -35,13 +39,21 @@ type Task<Options> = (parts: StableDiffusionParts, options: Options) => Promise<
 export interface PipelineDefaults {
   readonly numInferenceSteps: number;
   readonly guidanceScale: number;
+  /** Over a picture, where it is not 0.8. */
+  readonly strength?: number;
 }
 
-/** A class of pipelines. */
-export interface PipelineClass {
+/** What a class of pipelines consists of. */
+export interface ClassDescription {
   /** The components, and the classes they may be of. */
   readonly components: Readonly<Record<string, readonly string[]>>;
+  /** Those that a model may do without. */
+  readonly optional?: readonly string[];
   readonly defaults: PipelineDefaults;
+}
+
+/** A class of pipelines with a U-Net. */
+export interface PipelineClass extends ClassDescription {
   /** What it does with prompts alone, with a picture, and with a picture and a mask. */
   readonly fromText?: Task<TextToImageOptions>;
   readonly fromImage: Task<ImageToImageOptions>;
@@ -67,7 +79,13 @@ const stableDiffusion: PipelineClass = {
 const stableDiffusionXl: PipelineClass = {
   ...stableDiffusion,
   components: { ...components, tokenizer_2: clipTokenizers, text_encoder_2: ['CLIPTextModelWithProjection'] },
-  defaults: { numInferenceSteps: 50, guidanceScale: 5 },
+  defaults: { numInferenceSteps: 50, guidanceScale: 5, strength: 0.3 },
+};
+
+/** The refiner has the second text encoder alone. */
+const stableDiffusionXlImageToImage: PipelineClass = {
+  ...stableDiffusionXl,
+  optional: ['tokenizer', 'text_encoder'],
 };
 
 const latentConsistency: PipelineClass = {
@@ -88,7 +106,7 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   ['StableDiffusionImg2ImgPipeline', stableDiffusion],
   ['StableDiffusionInpaintPipeline', stableDiffusion],
   ['StableDiffusionXLPipeline', stableDiffusionXl],
-  ['StableDiffusionXLImg2ImgPipeline', stableDiffusionXl],
+  ['StableDiffusionXLImg2ImgPipeline', stableDiffusionXlImageToImage],
   ['StableDiffusionXLInpaintPipeline', stableDiffusionXl],
   ['LatentConsistencyModelPipeline', latentConsistency],
   ['LatentConsistencyModelImg2ImgPipeline', latentConsistency],
@@ -111,7 +129,7 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
 export async function paintAs(
   { defaults, fromText, fromImage, fromMask }: PipelineClass,
   parts: StableDiffusionParts,
-  request: PipelineRequest,
+  request: StableDiffusionRequest,
 ): Promise<PaintResult> {
   const settings = {
     numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps,
@@ -122,7 +140,10 @@ export async function paintAs(
     throw new InvalidArgumentError('maskImage: this pipeline takes no mask. Leave it out.');
   }
   if (fromMask && 'expand' in request && request.expand) return outpaint(parts, { ...request, ...settings });
-  if ('image' in request && request.image) return fromImage(parts, { ...request, ...settings });
+  if ('image' in request && request.image) {
+    const strength = ('strength' in request ? request.strength : undefined) ?? defaults.strength;
+    return fromImage(parts, { ...request, ...settings, strength });
+  }
   if (fromText && 'hiresScale' in request && request.hiresScale !== undefined) {
     return highResolution(parts, { ...request, ...settings });
   }

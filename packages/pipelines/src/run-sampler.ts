@@ -33,23 +33,26 @@ export interface RunSamplerOptions<Condition> extends Cancellable {
   /** The plan that is sampled along, and the entry of its timesteps that is begun with. */
   readonly plan: Plan;
   readonly beginIndex?: number | undefined;
+  /** How many of the plan's timesteps are visited, those before `beginIndex` counted; all unless given. */
+  readonly endIndex?: number | undefined;
   /** Called after each evaluation, and waited for. */
   readonly onStep?: ((event: StepEvent, answered: AnsweredQuestion) => void | Promise<void>) | undefined;
 }
 
 /**
- * Runs a sampler to its end.
+ * Runs a sampler to its end, or to that of the steps that are taken.
  * @returns the sampler's last state
  * @throws the signal's reason if it is aborted, {NonFiniteError} if the network's output is no number
  */
 export async function runSampler<Condition>(
   sampler: NetworkSampler,
-  { denoiser, condition, plan, beginIndex = 0, onStep, signal }: RunSamplerOptions<Condition>,
+  { denoiser, condition, plan, beginIndex = 0, endIndex, onStep, signal }: RunSamplerOptions<Condition>,
 ): Promise<Tensor> {
-  const totalSteps = plan.adaptive ? undefined : plan.timesteps.length - beginIndex;
+  const totalSteps = plan.adaptive ? undefined : (endIndex ?? plan.timesteps.length) - beginIndex;
+  const end = endIndex === undefined ? Number.POSITIVE_INFINITY : endIndex - beginIndex;
   let progress = 0;
   let next = sampler.next();
-  for (let step = 0; !next.done; step++) {
+  for (let step = 0; !next.done && step < end; step++) {
     signal?.throwIfAborted();
     const question = next.value;
     const { timestep, sigma, sample } = question;
@@ -66,7 +69,7 @@ export async function runSampler<Condition>(
     const latents = next.done ? next.value : next.value.state;
     await onStep?.({ step, totalSteps, progress, timestep, sigma, latents }, { question, modelOutput });
   }
-  return next.value;
+  return next.done ? next.value : next.value.state;
 }
 
 /** The share of the way that is behind a sampler which is about to evaluate at `sigma`. */

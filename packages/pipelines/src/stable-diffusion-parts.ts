@@ -17,4 +17,6 @@ export interface StableDiffusionParts {
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   /** Whether the model was trained with zeros where there is no prompt: XL's are. */
   readonly forceZerosForEmptyPrompt?: boolean | undefined;
+  /** Whether the network is told how beautiful a picture is instead of its target size: XL's refiner is. */
+  readonly requiresAestheticsScore?: boolean | undefined;
 }

@@ -49,6 +49,34 @@ test('T5 reads on where CLIP stops, and refuses or cuts what is longer still', a
   await encoder.dispose();
 });
 
+test('each encoder may read a text of its own', async () => {
+  const encoder = await loadSd3PromptEncoder(sd3, { device, textFeatures: 64 });
+  const options = { maxSequenceLength: 12 };
+  const plain = await encoder.encode(['a cat'], options);
+  const same = { ...options, prompts2: ['a cat'], prompts3: ['a cat'] };
+  expect(await encoder.encode(['a cat'], same)).toEqual(plain);
+  const [first, second, third] = [
+    await encoder.encode(['a dog'], { ...options, prompts2: ['a cat'], prompts3: ['a cat'] }),
+    await encoder.encode(['a cat'], { ...options, prompts2: ['a dog'] }),
+    await encoder.encode(['a cat'], { ...options, prompts3: ['a dog'] }),
+  ];
+  // Each CLIP gives half of the vector, T5 none of it.
+  const pooled = ({ pooledPromptEmbeds: { data } }: typeof plain, half: 0 | 1) =>
+    data.slice(half * 32, (half + 1) * 32);
+  expect(pooled(first, 0)).not.toEqual(pooled(plain, 0));
+  expect(pooled(first, 1)).toEqual(pooled(plain, 1));
+  expect(pooled(second, 0)).toEqual(pooled(plain, 0));
+  expect(pooled(second, 1)).not.toEqual(pooled(plain, 1));
+  expect(third.pooledPromptEmbeds).toEqual(plain.pooledPromptEmbeds);
+  const clipTokens = 77 * 64;
+  expect(third.promptEmbeds.data.slice(0, clipTokens)).toEqual(plain.promptEmbeds.data.slice(0, clipTokens));
+  expect(third.promptEmbeds).not.toEqual(plain.promptEmbeds);
+  await expect(encoder.encode(['a cat'], { prompts3: ['a', 'b'] })).rejects.toThrow(
+    'prompts3: 2 came for 1 prompts. Give one for each, or leave them out.',
+  );
+  await encoder.dispose();
+});
+
 test('Flux takes tokens from T5 and one vector from CLIP', async () => {
   const encoder = await loadFluxPromptEncoder(await openFixture('golden/open/models/flux'), { device });
   const { promptEmbeds, pooledPromptEmbeds } = await encoder.encode(['a cat'], { maxSequenceLength: 12 });

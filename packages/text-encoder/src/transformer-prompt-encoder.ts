@@ -12,6 +12,10 @@ import { t5Tokens } from './t5-tokens.ts';
 export interface T5EncodePromptOptions extends EncodePromptOptions {
   /** Tokens that T5 reads of a prompt; what is shorter is filled up. CLIP reads the first 77, whatever this says. */
   readonly maxSequenceLength?: number | undefined;
+  /** What the second encoder reads, one for each prompt; the prompts unless given. */
+  readonly prompts2?: readonly string[] | undefined;
+  /** What T5 reads where it is the third encoder; the prompts unless given. */
+  readonly prompts3?: readonly string[] | undefined;
 }
 
 export interface TransformerPromptEmbeds {
@@ -39,7 +43,8 @@ export interface TransformerPromptEncoder {
   /**
    * Encodes prompts. CLIP's encoders read the beginning of a long one, T5 reads on.
    * @throws {PromptTooLongError} if a prompt has more tokens than T5 reads, unless it may be cut,
-   * {InvalidArgumentError} if `clipSkip` is not among the layers
+   * {InvalidArgumentError} if there are not as many second or third prompts as prompts, or `clipSkip` is not among the
+   * layers
    */
   encode(prompts: readonly string[], options?: T5EncodePromptOptions): Promise<TransformerPromptEmbeds>;
   dispose(): Promise<void>;
@@ -60,10 +65,12 @@ export async function loadSd3PromptEncoder(
   const { clips, t5 } = encoders;
   return {
     ...encoders,
-    async encode(prompts, { maxSequenceLength = 256, clipSkip = 0, truncatePrompt = false, signal } = {}) {
+    async encode(prompts, encodeOptions = {}) {
+      const { maxSequenceLength = 256, clipSkip = 0, truncatePrompt = false, signal } = encodeOptions;
+      const texts = textsOf(prompts, encodeOptions);
       const [tokens, pooled]: [Tensor[], Tensor[]] = [[], []];
-      for (const { tokenizer, textEncoder } of clips) {
-        const inputIds = clipTokens(tokenizer, textEncoder.config, prompts, true);
+      for (const [i, { tokenizer, textEncoder }] of clips.entries()) {
+        const inputIds = clipTokens(tokenizer, textEncoder.config, texts[i]!, true);
         // One layer is always left out.
         const outputs = await textEncoder.encode({ inputIds, clipSkip: clipSkip + 1 }, { signal });
         if (!outputs.textEmbeds) throw new InvalidArgumentError(noProjection);
@@ -72,7 +79,7 @@ export async function loadSd3PromptEncoder(
       }
       const read = t5
         ? await t5.textEncoder.encode(
-            { inputIds: t5Tokens(t5.tokenizer, prompts, maxSequenceLength, truncatePrompt) },
+            { inputIds: t5Tokens(t5.tokenizer, texts[2], maxSequenceLength, truncatePrompt) },
             { signal },
           )
         : zeros([prompts.length, maxSequenceLength, textFeatures]);
@@ -98,14 +105,31 @@ export async function loadFluxPromptEncoder(
   const [clip, t5] = [encoders.clips[0]!, encoders.t5!]; // as was asked for
   return {
     ...encoders,
-    async encode(prompts, { maxSequenceLength = 512, truncatePrompt = false, signal } = {}) {
-      const inputIds = clipTokens(clip.tokenizer, clip.textEncoder.config, prompts, true);
+    async encode(prompts, encodeOptions = {}) {
+      const { maxSequenceLength = 512, truncatePrompt = false, signal } = encodeOptions;
+      const [first, second] = textsOf(prompts, encodeOptions);
+      const inputIds = clipTokens(clip.tokenizer, clip.textEncoder.config, first, true);
       const { pooled } = await clip.textEncoder.encode({ inputIds }, { signal });
-      const tokens = t5Tokens(t5.tokenizer, prompts, maxSequenceLength, truncatePrompt);
+      const tokens = t5Tokens(t5.tokenizer, second, maxSequenceLength, truncatePrompt);
       const promptEmbeds = await t5.textEncoder.encode({ inputIds: tokens }, { signal });
       return { promptEmbeds, pooledPromptEmbeds: pooled };
     },
   };
+}
+
+/** What each encoder reads. @throws {InvalidArgumentError} if there are not as many as prompts */
+function textsOf(
+  prompts: readonly string[],
+  { prompts2 = prompts, prompts3 = prompts }: T5EncodePromptOptions,
+): readonly [readonly string[], readonly string[], readonly string[]] {
+  for (const [name, texts] of Object.entries({ prompts2, prompts3 })) {
+    if (texts.length !== prompts.length) {
+      throw new InvalidArgumentError(
+        `${name}: ${texts.length} came for ${prompts.length} prompts. Give one for each, or leave them out.`,
+      );
+    }
+  }
+  return [prompts, prompts2, prompts3];
 }
 
 /** Loads encoders by the endings of their folders; those that are loaded are freed if another one fails. */

@@ -1,12 +1,10 @@
 // How a recorded picture of Stable Diffusion 3 or Flux is made here and compared.
 import type { Folder } from '@emulsion/checkpoints';
 import {
-  type FlowOptions,
-  type FlowResult,
-  loadFlux,
-  loadStableDiffusion3,
+  loadPipeline,
   type StableDiffusion3Options,
   type StepEvent,
+  type TransformerRequest,
 } from '@emulsion/pipelines';
 import { type Tensor, tensor } from '@emulsion/tensor';
 import { packLatents, unpackLatents } from '@emulsion/transformer';
@@ -40,9 +38,7 @@ export async function flowCheck(
   const unknown = Object.keys(call).find((name) => !argumentNames[name]);
   if (unknown !== undefined) return `the pipeline has no argument for "${unknown}"`;
   const isFlux = className === 'FluxPipeline';
-  const pipeline: ((options: FlowOptions) => Promise<FlowResult>) | string = isFlux
-    ? await loadOnce(model, loadFlux)
-    : await loadOnce(model, loadStableDiffusion3);
+  const pipeline = await loadOnce(model, loadPipeline);
   if (typeof pipeline === 'string') return pipeline;
   // Flux's latents are recorded as tokens.
   const recorded = (latents: Tensor) => (isFlux ? packLatents(latents) : latents);
@@ -50,7 +46,7 @@ export async function flowCheck(
     // Arguments of diffusers under their names here, each of the type that the option has.
     const options = Object.fromEntries(
       Object.entries(call).map(([name, value]) => [argumentNames[name]!, value]),
-    ) as unknown as FlowOptions & { readonly width: number; readonly height: number };
+    ) as unknown as TransformerRequest & { readonly width: number; readonly height: number };
     const start = await golden.tensor('in.latents');
     const steps: StepEvent[] = [];
     const { pixels, latents } = await pipeline({

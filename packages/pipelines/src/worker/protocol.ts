@@ -1,5 +1,7 @@
 // The messages between a pipeline in a worker and its client. Each pipeline has a port of its own.
 import type { RgbImage } from '@emulsion/image';
+import type { FluxTransformer, Sd3Transformer } from '@emulsion/transformer';
+import type { Unet } from '@emulsion/unet';
 import type { LoadEvent, Pipeline } from '../load-pipeline.ts';
 import type { PaintResult } from '../paint-options.ts';
 import type { StepEvent } from '../run-sampler.ts';
@@ -8,7 +10,9 @@ import type { WireError } from './wire-error.ts';
 /** What of a pipeline is data. */
 export interface PipelineDescription {
   readonly device: Pick<Pipeline['device'], 'kind' | 'dialect' | 'notes'>;
-  readonly unet: Pick<Pipeline['unet'], 'config' | 'unusedWeights'>;
+  /** The network: a U-Net or a transformer. */
+  readonly unet?: Pick<Unet, 'config' | 'unusedWeights'>;
+  readonly transformer?: Pick<Sd3Transformer | FluxTransformer, 'config' | 'unusedWeights'>;
   readonly vae: Pick<Pipeline['vae'], 'config'>;
   readonly schedulerConfig: Pipeline['schedulerConfig'];
   readonly defaults: Pipeline['defaults'];

@@ -140,11 +140,19 @@ async function outcomeOf<Value>(work: Promise<Value>): Promise<Outcome<Value>> {
   }
 }
 
-function describe({ device, unet, vae, schedulerConfig, defaults, notes }: Pipeline): PipelineDescription {
+function describe(pipeline: Pipeline): PipelineDescription {
+  const { device, vae, schedulerConfig, defaults, notes } = pipeline;
   const { kind, dialect } = device;
   return {
     device: { kind, dialect, notes: [...device.notes] },
-    unet: { config: unet.config, unusedWeights: unet.unusedWeights },
+    ...('unet' in pipeline
+      ? { unet: { config: pipeline.unet.config, unusedWeights: pipeline.unet.unusedWeights } }
+      : {
+          transformer: {
+            config: pipeline.transformer.config,
+            unusedWeights: pipeline.transformer.unusedWeights,
+          },
+        }),
     vae: { config: vae.config },
     schedulerConfig,
     defaults,
