@@ -30,3 +30,13 @@ export {
   type ModuleChange,
   type WeightChange,
 } from './module-change.ts';
+export { isBundledEmbedding, readBundledEmbeddings } from './textual-inversion/bundled-embeddings.ts';
+export {
+  type ReadTextualInversionOptions,
+  readTextualInversion,
+} from './textual-inversion/read-textual-inversion.ts';
+export type {
+  EmbeddingEncoder,
+  EmbeddingVectors,
+  TextualInversion,
+} from './textual-inversion/textual-inversion.ts';
