@@ -2,7 +2,8 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { EmulsionError, type Tensor, tensor } from '@emulsion/tensor';
 import { loadTokenizer, type Tokenizer, tokenizerFileNames } from '@emulsion/tokenizer';
-import type { ClipTextConfig } from './clip-config.ts';
+import type { Clip } from './clip.ts';
+import type { LearnedToken } from './learned-tokens.ts';
 
 /** The prompt has more tokens than the text encoder reads. */
 export class PromptTooLongError extends EmulsionError {
@@ -33,25 +34,50 @@ export async function openTokenizer(folder: Folder): Promise<Tokenizer> {
 
 /**
  * Token ids of prompts, each padded to the length that the encoder was trained with: `[prompts, sequence]`.
- * @param truncate cut a prompt that is too long instead of refusing it
+ * @param truncate cut a prompt that is too long instead of refusing it; the vectors of a name stay together, or go
  * @throws {PromptTooLongError} if a prompt has more tokens than the encoder reads, unless it may be cut
  */
 export function clipTokens(
-  tokenizer: Tokenizer,
-  { maxPositionEmbeddings }: ClipTextConfig,
+  { tokenizer, textEncoder, learnedTokens }: Clip,
   prompts: readonly string[],
   truncate: boolean,
 ): Tensor<'int32'> {
+  const { maxPositionEmbeddings } = textEncoder.config;
   const length = Math.min(tokenizer.modelMaxLength ?? maxPositionEmbeddings, maxPositionEmbeddings);
-  const ids = new Int32Array(prompts.length * length);
-  for (const [row, prompt] of prompts.entries()) {
-    const whole = tokenizer.encode(prompt);
-    if (whole.length > length && !truncate) {
-      const unread = tokenizer.decode(whole.slice(length - 1, length + 7)).trim();
+  // The start token, the end token and what fills up.
+  const [start, ...rest] = tokenizer.encodePadded('', length);
+  const rows = prompts.flatMap((prompt) => {
+    const tokens = learnedTokens.read(prompt);
+    let room = length - 2;
+    const cut = tokens.findIndex((token) => {
+      room -= typeof token === 'number' ? 1 : token.ids.length;
+      return room < 0;
+    });
+    if (cut >= 0 && !truncate) {
+      const unread = textOf(tokenizer, tokens.slice(cut, cut + 8));
       // Start and end token are the model's, not the prompt's.
-      throw new PromptTooLongError(whole.length - 2, length - 2, unread);
+      throw new PromptTooLongError(idsOf(tokens).length, length - 2, unread);
     }
-    ids.set(tokenizer.encodePadded(prompt, length), row * length);
+    const ids = idsOf(cut < 0 ? tokens : tokens.slice(0, cut));
+    return [start!, ...ids, ...rest.slice(0, length - 1 - ids.length)];
+  });
+  return tensor(Int32Array.from(rows), [prompts.length, length]);
+}
+
+const idsOf = (tokens: readonly (number | LearnedToken)[]): number[] =>
+  tokens.flatMap((token) => (typeof token === 'number' ? [token] : token.ids));
+
+/** Tokens as a text again. */
+function textOf(tokenizer: Tokenizer, tokens: readonly (number | LearnedToken)[]): string {
+  const texts: string[] = [];
+  let words: number[] = [];
+  for (const token of tokens) {
+    if (typeof token === 'number') {
+      words.push(token);
+      continue;
+    }
+    texts.push(tokenizer.decode(words), token.name);
+    words = [];
   }
-  return tensor(ids, [prompts.length, length]);
+  return [...texts, tokenizer.decode(words)].join(' ').trim();
 }

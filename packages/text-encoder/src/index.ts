@@ -11,6 +11,12 @@ export {
   type TextEncoderOutputs,
 } from './load-text-encoder.ts';
 export {
+  type Embedding,
+  EmbeddingMismatchError,
+  type EmbeddingVectors,
+  PromptEmbeddings,
+} from './prompt-embeddings.ts';
+export {
   type EncodePromptOptions,
   loadPromptEncoder,
   type PromptEncoder,

@@ -2,7 +2,7 @@
 import { type Folder, openOnnx, openWeights, readJson } from '@emulsion/checkpoints';
 import { WeightScope } from '@emulsion/nn';
 import type { Cancellable, Device, Session } from '@emulsion/runtime';
-import { InvalidArgumentError, ShapeError, type Tensor, tensor } from '@emulsion/tensor';
+import { InvalidArgumentError, ShapeError, type Tensor, tensor, zeros } from '@emulsion/tensor';
 import { type ClipTextConfig, parseClipTextConfig } from './clip-config.ts';
 import { clipTextModel } from './clip-text-model.ts';
 import { readyClipModel } from './ready-clip.ts';
@@ -10,6 +10,8 @@ import { readyClipModel } from './ready-clip.ts';
 export interface TextEncoderInputs {
   /** Token ids, `[batch, sequence]`, start and end tokens included. */
   readonly inputIds: Tensor<'int32'>;
+  /** What the ids from the vocabulary's size on stand for, `[vectors, hiddenSize]`; there are no such ids unless given. */
+  readonly learnedVectors?: Tensor;
   /** How many of the last layers are left out, 0 unless said otherwise. A1111 counts one more than this. */
   readonly clipSkip?: number;
 }
@@ -32,8 +34,8 @@ export interface TextEncoder {
   readonly unusedWeights: readonly string[];
   /**
    * Token ids to hidden states.
-   * @throws {ShapeError} if the sequence is too long, {InvalidArgumentError} if an id is not in the vocabulary or
-   * `clipSkip` not among the layers
+   * @throws {ShapeError} if the sequence is too long or the vectors of another width, {InvalidArgumentError} if an id is
+   * not in the vocabulary or `clipSkip` not among the layers
    */
   encode(inputs: TextEncoderInputs, options?: Cancellable): Promise<TextEncoderOutputs>;
   dispose(): Promise<void>;
@@ -77,7 +79,11 @@ async function loadReadyMade(
   config: ClipTextConfig,
   { device, signal }: LoadOptions,
 ): Promise<TextEncoder> {
-  const { model, skipsLayers } = readyClipModel('text encoder', await openOnnx(folder, 'model.onnx'), config);
+  const { model, skipsLayers, learnsTokens } = readyClipModel(
+    'text encoder',
+    await openOnnx(folder, 'model.onnx'),
+    config,
+  );
   const session = await device.createSession(model, { signal });
   return {
     config,
@@ -86,6 +92,11 @@ async function loadReadyMade(
       if (inputs.clipSkip && !skipsLayers) {
         throw new InvalidArgumentError(
           `text encoder: clipSkip is ${inputs.clipSkip}, and this model's graph gives its last layer alone. Leave clipSkip out, or export the model with its hidden states.`,
+        );
+      }
+      if (!learnsTokens && inputs.inputIds.data.some((id) => id >= config.vocabSize)) {
+        throw new InvalidArgumentError(
+          "text encoder: this model's graph has no table of tokens that embeddings could be added to. Leave them out, or use the model's weights.",
         );
       }
       return encode(session, config, inputs, options);
@@ -97,10 +108,10 @@ async function loadReadyMade(
 async function encode(
   session: Session,
   config: ClipTextConfig,
-  { inputIds, clipSkip = 0 }: TextEncoderInputs,
+  { inputIds, learnedVectors, clipSkip = 0 }: TextEncoderInputs,
   options?: Cancellable,
 ): Promise<TextEncoderOutputs> {
-  const { layers, vocabSize, maxPositionEmbeddings } = config;
+  const { layers, vocabSize, maxPositionEmbeddings, hiddenSize } = config;
   const [batch, sequence] = inputIds.dims;
   if (
     batch === undefined ||
@@ -117,15 +128,25 @@ async function encode(
       `text encoder: clipSkip is ${clipSkip}, this model has ${layers} layers. Give an integer from 0 to ${layers - 1}.`,
     );
   }
-  const stranger = inputIds.data.find((id) => id < 0 || id >= vocabSize);
+  const [learnedCount = 0, width] = learnedVectors?.dims ?? [];
+  if (learnedVectors && (learnedVectors.dims.length !== 2 || width !== hiddenSize)) {
+    throw new ShapeError(
+      `text encoder: "learnedVectors" is [${learnedVectors.dims.join(', ')}], this model takes [vectors, ${hiddenSize}]. Take embeddings that were trained for it.`,
+    );
+  }
+  const known = vocabSize + learnedCount;
+  const stranger = inputIds.data.find((id) => id < 0 || id >= known);
   if (stranger !== undefined) {
     throw new InvalidArgumentError(
-      `text encoder: token id ${stranger} is not among the ${vocabSize} of this model. Use the tokenizer that belongs to it.`,
+      `text encoder: token id ${stranger} is not among the ${known} of this model. Use the tokenizer that belongs to it.`,
     );
   }
   const outputs = await session.run(
     {
       input_ids: inputIds,
+      // A graph takes no tensor without elements.
+      learned_vectors:
+        learnedVectors && learnedCount > 0 ? learnedVectors : zeros([1, hiddenSize], 'float32'),
       layer: tensor(Int32Array.of(layers - clipSkip), [1]),
       end_positions: tensor(endPositions(inputIds.data, batch, sequence, config.eosTokenId), [batch]),
     },

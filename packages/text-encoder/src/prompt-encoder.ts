@@ -3,8 +3,9 @@ import type { Folder } from '@emulsion/checkpoints';
 import type { Cancellable } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import type { Tokenizer } from '@emulsion/tokenizer';
-import { clipTokens, openTokenizer } from './clip-tokens.ts';
-import { type LoadOptions, loadTextEncoder, type TextEncoder } from './load-text-encoder.ts';
+import { encodeWithClip, loadClip } from './clip.ts';
+import type { LoadOptions, TextEncoder } from './load-text-encoder.ts';
+import { PromptEmbeddings } from './prompt-embeddings.ts';
 
 export interface EncodePromptOptions extends Cancellable {
   /** How many of the encoder's last layers are left out; 0 unless said otherwise. */
@@ -17,6 +18,8 @@ export interface EncodePromptOptions extends Cancellable {
 export interface PromptEncoder {
   readonly tokenizer: Tokenizer;
   readonly textEncoder: TextEncoder;
+  /** What prompts may name beside words. */
+  readonly embeddings: PromptEmbeddings;
   /**
    * Encodes prompts, each padded to the length that the encoder was trained with.
    * @returns `encoderHiddenStates`, `[prompts, sequence, hiddenSize]`
@@ -31,26 +34,12 @@ export interface PromptEncoder {
  * @throws {TokenizerFileError} and the errors of `loadTextEncoder`
  */
 export async function loadPromptEncoder(model: Folder, options: LoadOptions): Promise<PromptEncoder> {
-  const tokenizer = await openTokenizer(model.subfolder('tokenizer'));
-  const textEncoder = await loadTextEncoder(model.subfolder('text_encoder'), options);
+  const clip = await loadClip(model, '', options);
   return {
-    tokenizer,
-    textEncoder,
-    encode: (prompts, encodeOptions) => encode(tokenizer, textEncoder, prompts, encodeOptions),
-    dispose: () => textEncoder.dispose(),
+    ...clip,
+    embeddings: new PromptEmbeddings([clip]),
+    encode: async (prompts, encodeOptions = {}) =>
+      (await encodeWithClip(clip, prompts, encodeOptions)).lastHiddenState,
+    dispose: () => clip.textEncoder.dispose(),
   };
-}
-
-async function encode(
-  tokenizer: Tokenizer,
-  textEncoder: TextEncoder,
-  prompts: readonly string[],
-  { clipSkip, truncatePrompt = false, signal }: EncodePromptOptions = {},
-): Promise<Tensor> {
-  const inputIds = clipTokens(tokenizer, textEncoder.config, prompts, truncatePrompt);
-  const { lastHiddenState } = await textEncoder.encode(
-    { inputIds, ...(clipSkip !== undefined && { clipSkip }) },
-    { signal },
-  );
-  return lastHiddenState;
 }

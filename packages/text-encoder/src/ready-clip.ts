@@ -1,5 +1,6 @@
 // A ready-made graph of CLIP's text encoder, as Optimum exports it, with the inputs and outputs of `clipTextModel`.
 import {
+  dataTypeNumbers,
   float,
   type Graph,
   GraphError,
@@ -21,13 +22,14 @@ interface FinalNorm {
 /**
  * Gives the graph of an export (`input_ids` → `last_hidden_state`, `hidden_states.0` to the last, `text_embeds` where
  * there is a projection) the inputs and outputs that `clipTextModel` describes.
- * @throws {GraphError} if the graph has other outputs; a graph without hidden states is one that skips no layers
+ * @throws {GraphError} if the graph has other outputs; a graph without hidden states is one that skips no layers, and one
+ * without a table of tokens learns none
  */
 export function readyClipModel(
   name: string,
   model: Model,
   config: ClipTextConfig,
-): { readonly model: Model; readonly skipsLayers: boolean } {
+): { readonly model: Model; readonly skipsLayers: boolean; readonly learnsTokens: boolean } {
   const { graph, opsetVersions } = model;
   const last = graph.outputs.find((output) => output.name === 'last_hidden_state');
   const inputIds = graph.inputs.find((input) => input.name === 'input_ids');
@@ -42,6 +44,11 @@ export function readyClipModel(
   const of = (value: Value) => (value === last ? inner : value);
   const hidden = hiddenStates(graph, config.layers);
   const added = new Additions();
+  const learnedVectors: Value = {
+    name: 'learned_vectors',
+    type: { dataType: 'float32', shape: ['vectors', config.hiddenSize] },
+  };
+  const taught = withLearnedTokens(graph, added, inputIds, learnedVectors, config);
   const [layer, endPositions] = [int32('layer', 1), int32('end_positions', 'batch')];
   const stacked = hidden ?? [norm.input];
   const index = hidden ? layer : added.op('Sub', [layer, added.int32(config.layers)]);
@@ -65,17 +72,47 @@ export function readyClipModel(
   ];
   return {
     skipsLayers: hidden !== undefined,
+    learnsTokens: taught !== undefined,
     model: {
       opsetVersions,
       graph: {
         ...graph,
-        inputs: [inputIds, layer, endPositions],
+        inputs: [inputIds, layer, endPositions, learnedVectors],
         outputs,
-        nodes: [...replaceValues(graph.nodes, of), ...added.nodes],
+        nodes: [...replaceValues(taught ?? graph.nodes, of), ...added.nodes],
         initializers: [...graph.initializers, ...added.initializers],
       },
     },
   };
+}
+
+/** The graph's nodes, with ids from `vocabSize` on looked up in `learnedVectors`; undefined if its table is not found. */
+function withLearnedTokens(
+  { nodes, initializers }: Graph,
+  added: Additions,
+  inputIds: Value,
+  learnedVectors: Value,
+  { vocabSize, hiddenSize }: ClipTextConfig,
+): Node[] | undefined {
+  const table = initializers.find(({ dims }) => String(dims) === String([vocabSize, hiddenSize]));
+  const lookUp = nodes.find(({ opType, inputs }) => opType === 'Gather' && inputs[0] === table?.value);
+  if (!table || !lookUp) return undefined;
+  const are = added.op('Greater', [inputIds, added.int32(vocabSize - 1)]);
+  const storedIds = added.op('Where', [are, added.int32(0), inputIds]);
+  const ownIds = added.op('Where', [
+    are,
+    added.op('Sub', [inputIds, added.int32(vocabSize)]),
+    added.int32(0),
+  ]);
+  const own = added.op('Cast', [added.op('Gather', [learnedVectors, ownIds], { axis: 0 })], {
+    to: dataTypeNumbers[table.dataType],
+  });
+  const stored = added.op('Gather', [table.value, storedIds], { axis: 0 });
+  added.op('Where', [added.op('Unsqueeze', [are, added.int64(-1)]), own, stored]);
+  // The last of these gives what the look-up gave before.
+  const replacement = added.takeNodes();
+  const chosen: Node = { ...replacement.pop()!, outputs: lookUp.outputs };
+  return nodes.flatMap((node) => (node === lookUp ? [...replacement, chosen] : [node]));
 }
 
 const int32 = (name: string, dim: number | string): Value => ({
@@ -118,13 +155,14 @@ function findFinalNorm({ nodes }: Graph, last: Value): FinalNorm | undefined {
 class Additions {
   readonly nodes: Node[] = [];
   readonly initializers: Initializer[] = [];
+  #count = 0;
 
   op(
     opType: string,
     inputs: readonly Value[],
     attributes: Record<string, number | Node['attributes'][string]> = {},
   ): Value {
-    const output: Value = { name: `emulsion/${opType}_${this.nodes.length}` };
+    const output: Value = { name: `emulsion/${opType}_${this.#count++}` };
     this.nodes.push({
       opType,
       domain: '',
@@ -139,6 +177,11 @@ class Additions {
       ),
     });
     return output;
+  }
+
+  /** The nodes so far, for another place than the end of the graph. */
+  takeNodes(): Node[] {
+    return this.nodes.splice(0);
   }
 
   /** The last value that was added under a name of the interface. */

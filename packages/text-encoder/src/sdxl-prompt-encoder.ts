@@ -2,13 +2,9 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
 import type { Tokenizer } from '@emulsion/tokenizer';
-import { clipTokens, openTokenizer } from './clip-tokens.ts';
-import {
-  type LoadOptions,
-  loadTextEncoder,
-  type TextEncoder,
-  type TextEncoderOutputs,
-} from './load-text-encoder.ts';
+import { type Clip, encodeWithClip, loadClip } from './clip.ts';
+import type { LoadOptions, TextEncoder, TextEncoderOutputs } from './load-text-encoder.ts';
+import { PromptEmbeddings } from './prompt-embeddings.ts';
 import type { EncodePromptOptions } from './prompt-encoder.ts';
 
 export interface SdxlEncodePromptOptions extends EncodePromptOptions {
@@ -26,6 +22,8 @@ export interface SdxlPromptEmbeds {
 /** Encodes prompts with both encoders of a base model, or the one of a refiner. */
 export interface SdxlPromptEncoder {
   readonly encoders: readonly { readonly tokenizer: Tokenizer; readonly textEncoder: TextEncoder }[];
+  /** What prompts may name beside words. */
+  readonly embeddings: PromptEmbeddings;
   /**
    * Encodes prompts, each padded to the length that the encoders were trained with. Hidden states are those before the
    * last layer, before the final norm; `clipSkip` leaves out that many more.
@@ -43,7 +41,7 @@ export interface SdxlPromptEncoder {
  * `loadTextEncoder`
  */
 export async function loadSdxlPromptEncoder(model: Folder, options: LoadOptions): Promise<SdxlPromptEncoder> {
-  const encoders: { tokenizer: Tokenizer; textEncoder: TextEncoder }[] = [];
+  const encoders: Clip[] = [];
   const dispose = async () => {
     for (const { textEncoder } of encoders) await textEncoder.dispose();
   };
@@ -51,10 +49,7 @@ export async function loadSdxlPromptEncoder(model: Folder, options: LoadOptions)
     for (const suffix of ['', '_2']) {
       const folder = model.subfolder(`text_encoder${suffix}`);
       if (suffix === '' && !(await folder.has('config.json'))) continue;
-      encoders.push({
-        tokenizer: await openTokenizer(model.subfolder(`tokenizer${suffix}`)),
-        textEncoder: await loadTextEncoder(folder, options),
-      });
+      encoders.push(await loadClip(model, suffix, options));
     }
   } catch (error) {
     await dispose();
@@ -62,13 +57,14 @@ export async function loadSdxlPromptEncoder(model: Folder, options: LoadOptions)
   }
   return {
     encoders,
+    embeddings: new PromptEmbeddings(encoders),
     encode: (prompts, encodeOptions) => encode(encoders, prompts, encodeOptions),
     dispose,
   };
 }
 
 async function encode(
-  encoders: SdxlPromptEncoder['encoders'],
+  encoders: readonly Clip[],
   prompts: readonly string[],
   { prompts2 = prompts, clipSkip = 0, truncatePrompt = false, signal }: SdxlEncodePromptOptions = {},
 ): Promise<SdxlPromptEmbeds> {
@@ -84,9 +80,9 @@ async function encode(
     );
   }
   const outputs: TextEncoderOutputs[] = [];
-  for (const [i, { tokenizer, textEncoder }] of encoders.entries()) {
-    const inputIds = clipTokens(tokenizer, textEncoder.config, i === 0 ? prompts : prompts2, truncatePrompt);
-    outputs.push(await textEncoder.encode({ inputIds, clipSkip: clipSkip + 1 }, { signal }));
+  for (const [i, clip] of encoders.entries()) {
+    const texts = i === 0 ? prompts : prompts2;
+    outputs.push(await encodeWithClip(clip, texts, { clipSkip: clipSkip + 1, truncatePrompt, signal }));
   }
   const { textEmbeds } = outputs.at(-1)!; // there is always the second
   if (!textEmbeds) {

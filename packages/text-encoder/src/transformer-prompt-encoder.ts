@@ -2,10 +2,12 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
 import type { Tokenizer } from '@emulsion/tokenizer';
-import { clipTokens, openTokenizer } from './clip-tokens.ts';
+import { type Clip, encodeWithClip, loadClip } from './clip.ts';
+import { openTokenizer } from './clip-tokens.ts';
 import { joinTensors, padLastAxis } from './join-tensors.ts';
 import { loadT5Encoder, type T5Encoder } from './load-t5-encoder.ts';
-import { type LoadOptions, loadTextEncoder, type TextEncoder } from './load-text-encoder.ts';
+import type { LoadOptions } from './load-text-encoder.ts';
+import { PromptEmbeddings } from './prompt-embeddings.ts';
 import type { EncodePromptOptions } from './prompt-encoder.ts';
 import { t5Tokens } from './t5-tokens.ts';
 
@@ -25,11 +27,6 @@ export interface TransformerPromptEmbeds {
   readonly pooledPromptEmbeds: Tensor;
 }
 
-interface Clip {
-  readonly tokenizer: Tokenizer;
-  readonly textEncoder: TextEncoder;
-}
-
 interface T5 {
   readonly tokenizer: Tokenizer;
   readonly textEncoder: T5Encoder;
@@ -40,6 +37,8 @@ export interface TransformerPromptEncoder {
   readonly clips: readonly Clip[];
   /** Missing where the folder of Stable Diffusion 3 has none, which saves most of the memory. */
   readonly t5: T5 | undefined;
+  /** What prompts may name beside words. T5 reads the names as words. */
+  readonly embeddings: PromptEmbeddings;
   /**
    * Encodes prompts. CLIP's encoders read the beginning of a long one, T5 reads on.
    * @throws {PromptTooLongError} if a prompt has more tokens than T5 reads, unless it may be cut,
@@ -69,10 +68,10 @@ export async function loadSd3PromptEncoder(
       const { maxSequenceLength = 256, clipSkip = 0, truncatePrompt = false, signal } = encodeOptions;
       const texts = textsOf(prompts, encodeOptions);
       const [tokens, pooled]: [Tensor[], Tensor[]] = [[], []];
-      for (const [i, { tokenizer, textEncoder }] of clips.entries()) {
-        const inputIds = clipTokens(tokenizer, textEncoder.config, texts[i]!, true);
+      for (const [i, clip] of clips.entries()) {
         // One layer is always left out.
-        const outputs = await textEncoder.encode({ inputIds, clipSkip: clipSkip + 1 }, { signal });
+        const clipOptions = { clipSkip: clipSkip + 1, truncatePrompt: true, signal };
+        const outputs = await encodeWithClip(clip, texts[i]!, clipOptions);
         if (!outputs.textEmbeds) throw new InvalidArgumentError(noProjection);
         tokens.push(outputs.hiddenState);
         pooled.push(outputs.textEmbeds);
@@ -108,8 +107,7 @@ export async function loadFluxPromptEncoder(
     async encode(prompts, encodeOptions = {}) {
       const { maxSequenceLength = 512, truncatePrompt = false, signal } = encodeOptions;
       const [first, second] = textsOf(prompts, encodeOptions);
-      const inputIds = clipTokens(clip.tokenizer, clip.textEncoder.config, first, true);
-      const { pooled } = await clip.textEncoder.encode({ inputIds }, { signal });
+      const { pooled } = await encodeWithClip(clip, first, { truncatePrompt: true, signal });
       const tokens = t5Tokens(t5.tokenizer, second, maxSequenceLength, truncatePrompt);
       const promptEmbeds = await t5.textEncoder.encode({ inputIds: tokens }, { signal });
       return { promptEmbeds, pooledPromptEmbeds: pooled };
@@ -145,12 +143,7 @@ async function loadEncoders(
     for (const encoder of [...clips, t5]) await encoder?.textEncoder.dispose();
   };
   try {
-    for (const suffix of clipSuffixes) {
-      clips.push({
-        tokenizer: await openTokenizer(model.subfolder(`tokenizer${suffix}`)),
-        textEncoder: await loadTextEncoder(model.subfolder(`text_encoder${suffix}`), options),
-      });
-    }
+    for (const suffix of clipSuffixes) clips.push(await loadClip(model, suffix, options));
     if (t5Suffix !== undefined) {
       t5 = {
         tokenizer: await openTokenizer(model.subfolder(`tokenizer${t5Suffix}`)),
@@ -161,5 +154,5 @@ async function loadEncoders(
     await dispose();
     throw error;
   }
-  return { clips, t5, dispose };
+  return { clips, t5, embeddings: new PromptEmbeddings(clips), dispose };
 }
