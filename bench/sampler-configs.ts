@@ -1,4 +1,4 @@
-// The samplers that are measured, by the names that torch_steps.py knows them by.
+// The samplers that are measured.
 
 /** Stable Diffusion's noise schedule. */
 const shared = {
@@ -19,6 +19,14 @@ export const samplerConfigs: Readonly<Record<string, Readonly<Record<string, unk
     DDPMScheduler: { clip_sample: false },
     DPMSolverMultistepScheduler: {},
     'DPMSolverMultistepScheduler, sde': { algorithm_type: 'sde-dpmsolver++' },
+    DPMSolverSinglestepScheduler: {},
+    DEISMultistepScheduler: {},
+    UniPCMultistepScheduler: {},
     PNDMScheduler: { skip_prk_steps: true },
+    IPNDMScheduler: {},
+    KDPM2DiscreteScheduler: {},
+    KDPM2AncestralDiscreteScheduler: {},
+    LCMScheduler: {},
+    TCDScheduler: {},
   }).map(([name, config]) => [name, { _class_name: name.split(',')[0], ...shared, ...config }]),
 );

@@ -75,3 +75,13 @@ test('an evaluation of Euler reads each tensor once for the state and once for t
   expect(passes.map((terms) => terms.length)).toEqual([1, 2, 1, 2, 1, 2, 1, 2]);
   expect([inputs.size, states.size]).toEqual([1, 4]);
 });
+
+test('what cancels makes room for what does not: a step of LMS is one pass over the state and four outputs', () => {
+  const { ops, passes } = noting();
+  const scheduler = createScheduler({ _class_name: 'LMSDiscreteScheduler' });
+  const plan = scheduler.plan({ numInferenceSteps: 6 });
+  const sampler = scheduler.sample({ plan, ops, sample: values(1, 2, 3) });
+  for (let turn = sampler.next(); !turn.done; ) turn = sampler.next(values(1, 1, 1));
+  const states = passes.filter((_, pass) => pass % 2 === 1);
+  expect(states.map((terms) => terms.length)).toEqual([2, 3, 4, 5, 5, 5]);
+});

@@ -29,14 +29,11 @@ class DeferredSum implements Tensor {
     if (!this.#terms) return this.#value!; // one of the two is there
     const weights = new Map<Tensor, number>();
     this.#addTo(weights, 1);
-    const terms =
-      weights.size <= mostTerms
-        ? [...weights].map(([x, weight]): Term => [weight, x])
-        : this.#terms.map(([weight, x]): Term => [weight, computed(x)]);
-    // What cancels is not read, unless nothing else is there.
-    const [first, ...rest] = terms.some(([weight]) => weight !== 0)
-      ? terms.filter(([weight]) => weight !== 0)
-      : terms;
+    const needed = notCancelled([...weights].map(([x, weight]): Term => [weight, x]));
+    const [first, ...rest] =
+      needed.length <= mostTerms
+        ? needed
+        : notCancelled(this.#terms.map(([weight, x]): Term => [weight, computed(x)]));
     this.#value = out ? this.#ops.combineInto(out, first!, ...rest) : this.#ops.combine(first!, ...rest);
     this.#terms = undefined;
     return this.#value;
@@ -52,6 +49,12 @@ class DeferredSum implements Tensor {
 }
 
 const computed = (x: Tensor): Tensor => (x instanceof DeferredSum ? x.value() : x);
+
+/** Terms without those that cancel, which need not be read; one of them, if nothing else is there. */
+function notCancelled(terms: readonly Term[]): readonly Term[] {
+  const left = terms.filter(([weight]) => weight !== 0);
+  return left.length > 0 ? left : terms.slice(0, 1);
+}
 
 /** Operations whose weighted sums wait; all others compute what they are given. */
 export function deferredOps(ops: TensorOps): TensorOps {
