@@ -23,7 +23,7 @@ export function controlNet(name: string, config: ControlNetConfig, w: WeightScop
     'pixel_width',
   ]);
   const hint = conditioningEmbedding(n, picture, w.at('controlnet_cond_embedding'), config);
-  const { skips, middle } = unetEncoder(n, config, w, hint);
+  const { skips, middle } = unetEncoder(n, config, w, { hint });
   const scales = n.input('scales', 'float32', [skips.length + 1]);
   const leave = (feature: Value, channels: number, scope: WeightScope, at: number) => {
     const residual = conv2d(n, feature, scope, { inChannels: channels, outChannels: channels, kernel: 1 });

@@ -5,4 +5,5 @@ export {
   parseGenerationParameters,
 } from './generation-parameters.ts';
 export { decodePng, type EncodePngOptions, encodePng } from './png.ts';
+export { resizeImage } from './resize-image.ts';
 export { imageToTensor, type RgbImage, tensorToImages } from './rgb-image.ts';

@@ -1,5 +1,5 @@
 // CLIP's text encoder (Radford et al. 2021), transformers' CLIPTextModel, as a graph.
-import { activate, attention, layerNorm, linear, NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import { clipEncoderLayer, layerNorm, linear, NetworkBuilder, type WeightScope } from '@emulsion/nn';
 import { dataTypeNumbers, type Model, type Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
@@ -35,7 +35,7 @@ export function clipTextModel(
   const mask = causalMask(n, inputIds, config.maxPositionEmbeddings);
   const hiddenStates = [x];
   for (let i = 0; i < layers; i++) {
-    x = encoderLayer(n, x, mask, w.at(`encoder.layers.${i}`), config);
+    x = clipEncoderLayer(n, x, w.at(`encoder.layers.${i}`), config, mask);
     hiddenStates.push(x);
   }
   const finalNorm = (h: Value) => layerNorm(n, h, w.at('final_layer_norm'), hiddenSize, epsilon);
@@ -96,25 +96,4 @@ function causalMask(n: NetworkBuilder, inputIds: Value, longest: number): Value 
   const sequence = n.op('Shape', [inputIds], { start: 1, end: 2 });
   const ends = n.op('Concat', [sequence, sequence], { axis: 0 });
   return n.op('Slice', [n.constant(tensor(mask, [longest, longest])), n.ints(0, 0), ends, n.ints(0, 1)]);
-}
-
-function encoderLayer(
-  n: NetworkBuilder,
-  x: Value,
-  mask: Value,
-  w: WeightScope,
-  config: ClipTextConfig,
-): Value {
-  const { hiddenSize, intermediateSize, heads, activation, epsilon } = config;
-  const square = { inFeatures: hiddenSize, outFeatures: hiddenSize };
-  const self = w.at('self_attn');
-  const normalized = layerNorm(n, x, w.at('layer_norm1'), hiddenSize, epsilon);
-  const project = (name: string) => linear(n, normalized, self.at(name), square);
-  const [query, key, value] = [project('q_proj'), project('k_proj'), project('v_proj')];
-  const mixed = attention(n, { query, key, value, channels: hiddenSize, heads, mask });
-  const attended = n.op('Add', [linear(n, mixed, self.at('out_proj'), square), x]);
-  const h = layerNorm(n, attended, w.at('layer_norm2'), hiddenSize, epsilon);
-  const inner = linear(n, h, w.at('mlp.fc1'), { inFeatures: hiddenSize, outFeatures: intermediateSize });
-  const outer = { inFeatures: intermediateSize, outFeatures: hiddenSize };
-  return n.op('Add', [linear(n, activate(n, inner, activation), w.at('mlp.fc2'), outer), attended]);
 }

@@ -10,7 +10,7 @@ import type { BlockConfig } from './unet-config.ts';
  * @param outputScaleFactor what attention among pixels divides its sum by, as the residual blocks beside it do
  */
 export function blockAttention(
-  { n, config, encoderHiddenStates }: Network,
+  { n, config, encoderHiddenStates, attendPictures }: Network,
   x: Value,
   w: WeightScope,
   block: BlockConfig,
@@ -31,8 +31,8 @@ export function blockAttention(
         outputScaleFactor,
       });
     case 'text': {
-      const { linearProjection, crossAttentionDim } = config;
-      const shape = { channels, heads, linearProjection, onlyCrossAttention };
+      const { crossAttentionDim } = config;
+      const shape = { channels, heads, onlyCrossAttention, attendPictures };
       // Configurations with such blocks have a text, groups, and layers for each residual block.
       return transformer2d(n, x, encoderHiddenStates!, scope, {
         ...shape,

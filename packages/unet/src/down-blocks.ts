@@ -2,6 +2,7 @@
 import { conv2d, type WeightScope } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
 import { blockAttention } from './block-attention.ts';
+import { addsBeforeHalving } from './intrablock-features.ts';
 import { isSmall, type Network, resnet, type Skip } from './network.ts';
 import type { BlockConfig } from './unet-config.ts';
 
@@ -12,7 +13,7 @@ import type { BlockConfig } from './unet-config.ts';
  * @returns `[batch, channels of the last block, …]`, halved once less than there are blocks
  */
 export function downBlocks(network: Network, input: Value, skips: Skip[], w: WeightScope): Value {
-  const { config } = network;
+  const { config, addFeatures = (features: Value) => features } = network;
   let x = input;
   let inChannels = config.downBlocks[0]!.channels;
   for (const [level, block] of config.downBlocks.entries()) {
@@ -22,11 +23,13 @@ export function downBlocks(network: Network, input: Value, skips: Skip[], w: Wei
       const shape = { inChannels, outChannels: channels, level };
       x = resnet(network, x, scope.at(`resnets.${layer}`), shape);
       x = blockAttention(network, x, scope, block, layer);
+      if (layer === block.layers - 1 && addsBeforeHalving(config, level)) x = addFeatures(x, level);
       skips.push({ value: x, channels });
       inChannels = channels;
     }
     if (level < config.downBlocks.length - 1) {
       x = halve(network, x, scope, block, level + 1);
+      if (!addsBeforeHalving(config, level)) x = addFeatures(x, level);
       skips.push({ value: x, channels });
     }
   }

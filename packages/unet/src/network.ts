@@ -1,6 +1,8 @@
 // What the blocks of one U-Net share, and the residual block as all of them use it.
 import { type NetworkBuilder, type ResnetBlockShape, resnetBlock, type WeightScope } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
+import type { AttendPictures } from './image-prompts.ts';
+import type { AddFeatures } from './intrablock-features.ts';
 import type { UnetEncoderConfig } from './unet-config.ts';
 
 /** What every block of one U-Net needs. */
@@ -11,6 +13,10 @@ export interface Network {
   readonly activatedTime: Value;
   /** The text, `[batch, sequence, crossAttentionDim]`, if there is one. */
   readonly encoderHiddenStates: Value | undefined;
+  /** What is added to what layers make of the text, if pictures are attended to. */
+  readonly attendPictures?: AttendPictures | undefined;
+  /** What is added to the features of blocks, if a T2I-Adapter adds any. */
+  readonly addFeatures?: AddFeatures | undefined;
 }
 
 /** What the way down leaves for the way up. */

@@ -1,7 +1,6 @@
 // Spatial transformer (Rombach et al. 2022, appendix E.2.1): the pixels attend to each other, then to the text.
 import {
   attention,
-  conv2d,
   groupNorm,
   layerNorm,
   linear,
@@ -11,6 +10,7 @@ import {
   type WeightScope,
 } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
+import type { AttendPictures } from './image-prompts.ts';
 
 export interface Transformer2dShape {
   readonly channels: number;
@@ -18,10 +18,10 @@ export interface Transformer2dShape {
   readonly layers: number;
   readonly groups: number;
   readonly crossAttentionDim: number;
-  /** Whether the projections in and out are linear layers on the pixels, or 1×1 convolutions. */
-  readonly linearProjection: boolean;
   /** Whether the pixels attend to the text twice, and not to each other. */
   readonly onlyCrossAttention: boolean;
+  /** What is added to what layers make of the text, if pictures are attended to. */
+  readonly attendPictures?: AttendPictures | undefined;
 }
 
 /** diffusers' Transformer2DModel on `x` `[batch, channels, height, width]`. */
@@ -32,19 +32,15 @@ export function transformer2d(
   w: WeightScope,
   shape: Transformer2dShape,
 ): Value {
-  const { channels, layers, groups, linearProjection } = shape;
+  const { channels, layers, groups } = shape;
   const h = groupNorm(n, x, w.at('norm'), { channels, groups, epsilon: 1e-6 });
   const square = { inFeatures: channels, outFeatures: channels };
-  const convolution = { inChannels: channels, outChannels: channels, kernel: 1 };
-  let tokens = linearProjection
-    ? linear(n, pixelsToTokens(n, h, channels), w.at('proj_in'), square)
-    : pixelsToTokens(n, conv2d(n, h, w.at('proj_in'), convolution), channels);
+  // 1×1 convolutions are linear layers on the pixels too.
+  let tokens = linear(n, pixelsToTokens(n, h, channels), w.at('proj_in'), square);
   for (let i = 0; i < layers; i++) {
     tokens = transformerBlock(n, tokens, encoderHiddenStates, w.at(`transformer_blocks.${i}`), shape);
   }
-  const out = linearProjection
-    ? tokensToPixels(n, linear(n, tokens, w.at('proj_out'), square), x)
-    : conv2d(n, tokensToPixels(n, tokens, x), w.at('proj_out'), convolution);
+  const out = tokensToPixels(n, linear(n, tokens, w.at('proj_out'), square), x);
   return n.op('Add', [out, x]);
 }
 
@@ -53,7 +49,7 @@ function transformerBlock(
   x: Value,
   encoderHiddenStates: Value,
   w: WeightScope,
-  { channels, heads, crossAttentionDim, onlyCrossAttention }: Transformer2dShape,
+  { channels, heads, crossAttentionDim, onlyCrossAttention, attendPictures }: Transformer2dShape,
 ): Value {
   const normalized = (h: Value, norm: string) => layerNorm(n, h, w.at(norm), channels);
   const attendPixels = (h: Value, layer: string) =>
@@ -63,6 +59,7 @@ function transformerBlock(
       channels,
       contextChannels: crossAttentionDim,
       heads,
+      attendPictures,
     });
   const attendFirst = onlyCrossAttention ? attendText : attendPixels;
   let h = n.op('Add', [attendFirst(normalized(x, 'norm1'), 'attn1'), x]);
@@ -74,6 +71,7 @@ interface CrossAttentionShape {
   readonly channels: number;
   readonly contextChannels: number;
   readonly heads: number;
+  readonly attendPictures?: AttendPictures | undefined;
 }
 
 /** Attention of `x` to `context`, which is `x` itself in self-attention. */
@@ -84,17 +82,21 @@ function crossAttention(
   w: WeightScope,
   shape: CrossAttentionShape,
 ): Value {
-  const { channels, contextChannels, heads } = shape;
+  const { channels, contextChannels, heads, attendPictures = (mixed) => mixed } = shape;
   const project = (from: Value, name: string, inFeatures: number) =>
     linear(n, from, w.at(name), { inFeatures, outFeatures: channels, bias: false });
+  const query = project(x, 'to_q', channels);
   const mixed = attention(n, {
-    query: project(x, 'to_q', channels),
+    query,
     key: project(context, 'to_k', contextChannels),
     value: project(context, 'to_v', contextChannels),
     channels,
     heads,
   });
-  return linear(n, mixed, w.at('to_out.0'), { inFeatures: channels, outFeatures: channels });
+  return linear(n, attendPictures(mixed, query, w.path, { channels, heads }), w.at('to_out.0'), {
+    inFeatures: channels,
+    outFeatures: channels,
+  });
 }
 
 /** GEGLU (Shazeer 2020), then a linear layer. The two halves of the projection are rows of one weight. */

@@ -2,6 +2,8 @@
 import { activate, conv2d, linear, type NetworkBuilder, type WeightScope } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
 import { downBlocks } from './down-blocks.ts';
+import type { AttendPictures } from './image-prompts.ts';
+import type { AddFeatures } from './intrablock-features.ts';
 import { midBlock } from './mid-block.ts';
 import type { Network, Skip } from './network.ts';
 import { conditionEmbedding } from './time-embedding.ts';
@@ -16,16 +18,25 @@ export interface UnetEncoder {
   readonly middle: Value;
 }
 
+/** What is added to the layers up to the middle. */
+export interface UnetEncoderAdditions {
+  /** To the sample after the first convolution, `[batch, channels of the first block, height, width]`. */
+  readonly hint?: Value | undefined;
+  /** To the features of each block and of the middle. */
+  readonly addFeatures?: AddFeatures | undefined;
+  /** To what layers make of the text, here and on the way up. */
+  readonly attendPictures?: AttendPictures | undefined;
+}
+
 /**
  * Writes the inputs and the layers up to the middle; see `unet2dCondition` for the inputs.
- * @param hint added to the sample after the first convolution, `[batch, channels of the first block, height, width]`
  * @throws {WeightError} if the weights do not match the configuration
  */
 export function unetEncoder(
   n: NetworkBuilder,
   config: UnetEncoderConfig,
   w: WeightScope,
-  hint?: Value,
+  { hint, addFeatures, attendPictures }: UnetEncoderAdditions = {},
 ): UnetEncoder {
   const { inChannels, activation, crossAttentionDim, encoderHiddenDim } = config;
   const { channels } = config.downBlocks[0]!;
@@ -42,12 +53,15 @@ export function unetEncoder(
     config,
     activatedTime: activate(n, time, activation),
     encoderHiddenStates: text && projectText(n, text, w, config),
+    addFeatures,
+    attendPictures,
   };
   let x = conv2d(n, sample, w.at('conv_in'), { inChannels, outChannels: channels, kernel: 3 });
   if (hint) x = n.op('Add', [x, hint]);
   const skips: Skip[] = [{ value: x, channels }];
   x = downBlocks(network, x, skips, w);
   if (config.midBlock) x = midBlock(network, x, w.at('mid_block'), config.midBlock);
+  if (addFeatures) x = addFeatures(x, config.downBlocks.length);
   return { network, skips, middle: x };
 }
 

@@ -11,7 +11,7 @@ import { type HubServer, modelFromFolder, startHubServer } from '../../hub-serve
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const packages = join(root, 'packages');
 
-/** Where the programs run: a folder with models in it, as a reader would have them, a ControlNet, and a hub with the same model. */
+/** Where the programs run: a folder with models in it, as a reader would have them, adapters, and a hub with the same model. */
 let folder: string;
 let hub: HubServer;
 beforeAll(async () => {
@@ -19,6 +19,7 @@ beforeAll(async () => {
   const model = join(root, 'fixtures/golden/open/models/sd1');
   await symlink(model, join(folder, 'model'));
   await symlink(join(root, 'fixtures/golden/open/models/controlnet'), join(folder, 'controlnet'));
+  await symlink(join(root, 'fixtures/image-adapters'), join(folder, 'image-adapters'));
   await symlink(join(root, 'fixtures/golden/open/models/sd3'), join(folder, 'sd3'));
   hub = await startHubServer({ 'stable-diffusion-v1-5/stable-diffusion-v1-5': await modelFromFolder(model) });
   await symlink(join(root, 'fixtures/golden/clip-tokenizer'), join(folder, 'tokenizer'));

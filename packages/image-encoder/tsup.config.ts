@@ -1,0 +1,3 @@
+import { packageConfig } from '../../tooling/build/tsup.base.ts';
+
+export default packageConfig();
