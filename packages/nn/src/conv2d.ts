@@ -1,6 +1,7 @@
 // Two-dimensional convolution, with weights [outChannels, inChannels, kernel, kernel] as PyTorch's nn.Conv2d stores them.
 import type { Value } from '@emulsion/onnx';
 import { zeros } from '@emulsion/tensor';
+import { changedConvolution } from './adapter-slots.ts';
 import { lateShape } from './late-shape.ts';
 import type { NetworkBuilder } from './network-builder.ts';
 import type { WeightScope } from './weight-scope.ts';
@@ -37,7 +38,8 @@ export function conv2d(n: NetworkBuilder, x: Value, w: WeightScope, shape: Conv2
     stored && small && n.dialect.blocksConvs
       ? n.op('Reshape', [stored, lateShape(n, x, [outChannels])])
       : stored;
-  return convolve(n, x, weight, bias, { inChannels, outChannels, kernel, stride, pads, name: w.path });
+  const convolution = { inChannels, outChannels, kernel, stride, pads, name: w.path };
+  return changedConvolution(n, x, convolve(n, x, weight, bias, convolution), w.path, convolution);
 }
 
 export interface ConvolutionShape {
@@ -68,7 +70,11 @@ export function convolve(
     missing === 0 ? value : n.op('Pad', [value, n.ints(0, 0, 0, 0, 0, missing, 0, 0)]);
   return n.op(
     'Conv',
-    [filled(x), filled(weight), bias ?? (fillsConvs ? n.constant(zeros([outChannels], 'float32')) : undefined)],
+    [
+      filled(x),
+      filled(weight),
+      bias ?? (fillsConvs ? n.constant(zeros([outChannels], 'float32')) : undefined),
+    ],
     { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
     { name },
   );

@@ -1,6 +1,7 @@
 // A 3×3 convolution of a picture that is enlarged twice by repeating pixels, in 4/9 of the multiplications.
 import type { Value } from '@emulsion/onnx';
 import { tensor } from '@emulsion/tensor';
+import { changedConvolution } from './adapter-slots.ts';
 import { type Conv2dShape, conv2d, convolve } from './conv2d.ts';
 import type { NetworkBuilder } from './network-builder.ts';
 import { enlargeTwice } from './resize.ts';
@@ -47,7 +48,10 @@ export function enlargingConv2d(
       });
     }),
   );
-  return n.op('DepthToSpace', [n.op('Concat', kinds, { axis: 1 })], { blocksize: 2, mode: 'DCR' });
+  const y = n.op('DepthToSpace', [n.op('Concat', kinds, { axis: 1 })], { blocksize: 2, mode: 'DCR' });
+  if (n.slots(w.path).size === 0) return y;
+  const whole = { inChannels, outChannels, kernel: 3, stride: 1, pads: [1, 1, 1, 1], name: w.path } as const;
+  return changedConvolution(n, enlargeTwice(n, x), y, w.path, whole);
 }
 
 /** `[9, 4]`: which of the 3×3 weights fall together on each of the 2×2 pixels that a row and a column see. */

@@ -1,5 +1,6 @@
 // y = x Wᵀ + b, with W [outFeatures, inFeatures] as PyTorch's nn.Linear stores it.
 import type { Value } from '@emulsion/onnx';
+import { linearOffset } from './adapter-slots.ts';
 import type { NetworkBuilder } from './network-builder.ts';
 import type { WeightScope } from './weight-scope.ts';
 
@@ -23,9 +24,10 @@ export function linear(n: NetworkBuilder, x: Value, w: WeightScope, shape: Linea
   const get = (name: string, dims: readonly number[]) =>
     whole ? w.value(n, name, dims, x) : w.rows(n, name, dims, start, end, x);
   const weight = get('weight', [outFeatures, inFeatures]);
-  const offset = bias ? get('bias', [outFeatures]) : undefined;
   const isSequence = x.type?.shape?.length === 3;
   const rows = isSequence ? n.op('Reshape', [x, n.ints(-1, inFeatures)]) : x;
+  const stored = bias ? get('bias', [outFeatures]) : undefined;
+  const offset = linearOffset(n, rows, w.path, { inFeatures, outFeatures, rows: [start, end] }, stored);
   // Gemm takes W as it lies in the file; a MatMul would have to transpose a copy.
   const y = n.op('Gemm', [rows, weight, offset], { transB: 1 }, { name: w.path });
   if (!isSequence) return y;

@@ -1,6 +1,7 @@
 // Layer normalization (Ba et al. 2016) and group normalization (Wu and He 2018).
 import { float, type Value } from '@emulsion/onnx';
 import { tensor } from '@emulsion/tensor';
+import { changedNorm } from './adapter-slots.ts';
 import type { NetworkBuilder } from './network-builder.ts';
 import type { WeightScope } from './weight-scope.ts';
 
@@ -12,8 +13,8 @@ export function layerNorm(
   features: number,
   epsilon = 1e-5,
 ): Value {
-  const scale = w.value(n, 'weight', [features]);
-  const shift = w.value(n, 'bias', [features]);
+  const get = (of: 'weight' | 'bias') => changedNorm(n, w.value(n, of, [features]), w.path, of, [features]);
+  const [scale, shift] = [get('weight'), get('bias')];
   return n.op(
     'LayerNormalization',
     [x, scale, shift],
@@ -55,7 +56,8 @@ export function groupNorm(n: NetworkBuilder, x: Value, w: WeightScope, shape: Gr
           { name: w.path },
         );
   const restored = n.op('Reshape', [normalized, n.op('Shape', [x])]);
-  const scale = w.value(n, 'weight', [channels, 1, 1]);
-  const shift = w.value(n, 'bias', [channels, 1, 1]);
+  const get = (of: 'weight' | 'bias') =>
+    changedNorm(n, w.value(n, of, [channels, 1, 1]), w.path, of, [channels, 1, 1]);
+  const [scale, shift] = [get('weight'), get('bias')];
   return n.op('Add', [n.op('Mul', [restored, scale]), shift]);
 }

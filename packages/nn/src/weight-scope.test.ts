@@ -15,6 +15,7 @@ const network = () =>
     groupNorm: 'layer',
     fillsConvs: false,
     blocksConvs: false,
+    branches: false,
     lateCasts: [],
   });
 const weight = tensor([1, 2, 3, 4, 5, 6], [3, 2]);

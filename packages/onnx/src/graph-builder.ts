@@ -42,6 +42,15 @@ const elementsOf = ({ dtype, dims, data }: AnyTensor): readonly number[] | undef
   return dtype === 'int64' || dtype === 'int32' || dtype === 'float32' ? Array.from(data, Number) : undefined;
 };
 
+/** What is known of a value that has one of two shapes. */
+const commonShape = (
+  first: readonly Dim[] | undefined,
+  second: readonly Dim[] | undefined,
+): readonly Dim[] | undefined =>
+  first && second && first.length === second.length
+    ? first.map((dim, axis) => (dim === second[axis] ? dim : undefined))
+    : undefined;
+
 /** The operator sets that the builder writes for: ONNX 1.15's, and onnxruntime's own operators. */
 const opsetVersions = { '': 20, 'com.microsoft': 1 } as const;
 
@@ -50,7 +59,7 @@ export class GraphBuilder {
   readonly #name: string;
   readonly #inputs: Value[] = [];
   readonly #outputs: Value[] = [];
-  readonly #nodes: Node[] = [];
+  #nodes: Node[] = [];
   readonly #initializers = new Map<string, Initializer>();
   readonly #constants = new Map<string, Value>();
   readonly #names = new Map<string, number>();
@@ -166,8 +175,46 @@ export class GraphBuilder {
     return this.ops(opType, inputs, attributes, options)[0]!;
   }
 
-  /** Makes `value` an output of the graph under `name`. */
-  output(name: string, value: Value): void {
+  /**
+   * One of two values, of which only the one that is wanted is computed. Both may use what is there outside.
+   * @param condition a bool of one element
+   * @param then writes the nodes of the value for a true condition, and gives it
+   * @returns the value, of the sizes that both have in common
+   */
+  either(condition: Value, then: () => Value, otherwise: () => Value): Value {
+    const branches = {
+      then_branch: this.#branch('then', then),
+      else_branch: this.#branch('else', otherwise),
+    };
+    const { then_branch: first, else_branch: second } = branches;
+    const [type, other] = [first, second].map(({ outputs }) => outputs[0]!.type);
+    const shape = commonShape(type?.shape, other?.shape);
+    const name = this.#unique('If');
+    const output: Value = {
+      name: this.#unique(`${name}:0`),
+      ...(type && { type: { dataType: type.dataType, ...(shape && { shape }) } }),
+    };
+    const attributes = Object.fromEntries(
+      Object.entries(branches).map(([key, value]) => [key, { kind: 'graph', value } as const]),
+    );
+    this.#nodes.push({ opType: 'If', domain: '', name, inputs: [condition], outputs: [output], attributes });
+    return output;
+  }
+
+  /** A graph within the graph. What is stored lies outside. */
+  #branch(name: string, write: () => Value): Graph {
+    const outer = this.#nodes;
+    this.#nodes = [];
+    try {
+      const outputs = [this.#renamed(name, write())];
+      return { name, inputs: [], outputs, nodes: this.#nodes, initializers: [] };
+    } finally {
+      this.#nodes = outer;
+    }
+  }
+
+  /** The value under a name of its own. */
+  #renamed(name: string, value: Value): Value {
     const output: Value = { name: this.#unique(name), ...(value.type && { type: value.type }) };
     this.#nodes.push({
       opType: 'Identity',
@@ -177,7 +224,12 @@ export class GraphBuilder {
       outputs: [output],
       attributes: {},
     });
-    this.#outputs.push(output);
+    return output;
+  }
+
+  /** Makes `value` an output of the graph under `name`. */
+  output(name: string, value: Value): void {
+    this.#outputs.push(this.#renamed(name, value));
   }
 
   /** The finished model. */

@@ -72,6 +72,34 @@ test('a node whose inputs do not fit is refused with its name and the shapes', (
   );
 });
 
+test('of two values that a condition decides between, each is written within a branch', () => {
+  const g = new GraphBuilder('choice');
+  const x = g.input('x', 'float32', ['rows', 4]);
+  const isWanted = g.op('Cast', [g.input('scale', 'float32', [1])], { to: 9 });
+  const y = g.either(
+    isWanted,
+    () => g.op('Relu', [x]),
+    () => x,
+  );
+  expect(y.type).toEqual({ dataType: 'float32', shape: ['rows', 4] });
+  const narrower = g.either(
+    isWanted,
+    () => g.op('Transpose', [g.op('Slice', [x, g.ints(0), g.ints(1), g.ints(0)])], { perm: [0, 1] }),
+    () => x,
+  );
+  expect(narrower.type?.shape).toEqual([undefined, 4]);
+  g.output('y', y);
+  const { graph } = g.build();
+  const chosen = graph.nodes.find(({ opType }) => opType === 'If')!;
+  const [first, second] = Object.values(chosen.attributes).map((attribute) =>
+    attribute.kind === 'graph' ? attribute.value.nodes.map(({ opType }) => opType) : [],
+  );
+  expect(Object.keys(chosen.attributes)).toEqual(['then_branch', 'else_branch']);
+  expect([first, second]).toEqual([['Relu', 'Identity'], ['Identity']]);
+  const bytes = writeModel(g.build(), locate);
+  expect(outline(readModel(bytes, resolve).graph).nodes.length).toBe(graph.nodes.length);
+});
+
 test('an initializer whose bytes do not match its dims is refused', () => {
   const g = new GraphBuilder('unet');
   expect(() => g.initializer('w', 'float32', [8, 4], new Uint8Array(127))).toThrow(

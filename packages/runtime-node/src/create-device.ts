@@ -16,15 +16,24 @@ import {
   DeviceLostError,
   DeviceUnavailableError,
   type Dialect,
+  type Feed,
+  type HeldTensor,
   RunError,
   type Session,
   SessionError,
   testAttention,
   untilAborted,
 } from '@emulsion/runtime';
-import { type AnyTensor, cpuOps, InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
+import {
+  type AnyTensor,
+  cpuOps,
+  type DType,
+  InvalidArgumentError,
+  type Tensor,
+  tensor,
+} from '@emulsion/tensor';
 import { InferenceClient, RequestFailure } from './inference-client.ts';
-import type { WireModel } from './protocol.ts';
+import type { WireFeed, WireModel } from './protocol.ts';
 
 /** The location by which onnxruntime finds a file: within `root`, so that links to anywhere on the drive are followed. */
 const locate = (file: FileRef) =>
@@ -108,7 +117,7 @@ class NodeSession implements Session {
   }
 
   async run(
-    feeds: Readonly<Record<string, AnyTensor>>,
+    feeds: Readonly<Record<string, Feed>>,
     { signal }: Cancellable = {},
   ): Promise<Record<string, Tensor>> {
     if (this.#disposed) throw new RunError(`${this.#name} was disposed. Load it again to run it.`);
@@ -116,11 +125,14 @@ class NodeSession implements Session {
     return untilAborted(this.#run(feeds), signal);
   }
 
-  async #run(feeds: Readonly<Record<string, AnyTensor>>): Promise<Record<string, Tensor>> {
+  async #run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>> {
     await this.load();
     const { client, number } = this.#loaded!;
+    const wired: Record<string, WireFeed> = {};
+    for (const [name, feed] of Object.entries(feeds))
+      wired[name] = 'data' in feed ? feed : { held: await (feed as NodeHeldTensor).sendTo(client) };
     try {
-      const outputs = await client.request({ type: 'run', session: number, feeds });
+      const outputs = await client.request({ type: 'run', session: number, feeds: wired });
       return Object.fromEntries(
         Object.entries(outputs).map(([name, { dims, data }]) => [name, tensor(data as Float32Array, dims)]), // our graphs give float32
       );
@@ -139,12 +151,49 @@ class NodeSession implements Session {
   }
 }
 
+/** A tensor that lies in the device's process, sent anew if that was replaced. */
+class NodeHeldTensor implements HeldTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly #number: number;
+  #tensor: AnyTensor | undefined;
+  #sent: { readonly client: InferenceClient; readonly done: Promise<unknown> } | undefined;
+
+  constructor(number: number, tensor: AnyTensor) {
+    this.dtype = tensor.dtype;
+    this.dims = tensor.dims;
+    this.#number = number;
+    this.#tensor = tensor;
+  }
+
+  /** Sends it to a process that has it not yet, and gives its number there. */
+  async sendTo(client: InferenceClient): Promise<number> {
+    if (!this.#tensor) throw new RunError('A held tensor was released. Hold it again to feed it.');
+    if (this.#sent?.client !== client)
+      this.#sent = {
+        client,
+        done: client.request({ type: 'hold', held: this.#number, tensor: this.#tensor }),
+      };
+    await this.#sent.done;
+    return this.#number;
+  }
+
+  async release(): Promise<void> {
+    const { client } = this.#sent ?? {};
+    this.#tensor = undefined;
+    this.#sent = undefined;
+    if (client && !client.lost) await client.request({ type: 'drop', held: this.#number });
+  }
+}
+
 class NodeDevice implements Device {
   readonly kind: NodeDeviceKind;
   readonly ops = cpuOps;
+  // What onnxruntime-node leaves on a graphics card cannot be read back: the process would end.
   readonly notes: string[] = [];
   dialect: Dialect;
   nextSession = 0;
+  #nextHeld = 0;
   #client: InferenceClient | undefined = new InferenceClient();
 
   constructor(kind: NodeDeviceKind) {
@@ -155,6 +204,7 @@ class NodeDevice implements Device {
       groupNorm: kind === 'cpu' ? 'layer' : 'instance',
       fillsConvs: kind === 'webgpu',
       blocksConvs: kind === 'cpu',
+      branches: kind === 'cpu',
       lateCasts: kind === 'webgpu' ? [] : ['float16', 'bfloat16'],
     };
   }
@@ -176,6 +226,12 @@ class NodeDevice implements Device {
     const session = new NodeSession(this, model.graph.name, await wireModel(model, this.kind));
     await untilAborted(session.load(), signal);
     return session;
+  }
+
+  async hold(tensor: AnyTensor): Promise<HeldTensor> {
+    const held = new NodeHeldTensor(this.#nextHeld++, tensor);
+    await held.sendTo(this.client());
+    return held;
   }
 
   async dispose(): Promise<void> {

@@ -1,9 +1,10 @@
 // The inference process: loads and runs graphs with onnxruntime-node, as asked through the channel to its parent.
 // A run blocks its process and cannot be stopped, and a crash of a driver takes the process with it: hence its own.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { Reply, Request, WireModel, WireTensor } from './protocol.ts';
+import type { Reply, Request, WireFeed, WireModel, WireTensor } from './protocol.ts';
 
 const sessions = new Map<number, InferenceSession>();
+const held = new Map<number, Tensor>();
 
 async function create({
   bytes,
@@ -25,9 +26,26 @@ const wire = ({ type, dims, data }: Tensor): WireTensor => {
   return { dtype: type, dims, data: data as Float32Array | Int32Array }; // the type says so
 };
 
+const tensorOf = ({ dtype, dims, data }: WireTensor) => new Tensor(dtype, data as Float32Array, dims); // the constructor checks the array against the type
+
+function feed(value: WireFeed): Tensor {
+  if (!('held' in value)) return tensorOf(value);
+  const found = held.get(value.held);
+  if (!found) throw new Error('an input is fed a tensor that was released');
+  return found;
+}
+
 async function answer(request: Request): Promise<Record<string, WireTensor>> {
   if (request.type === 'create') {
     sessions.set(request.session, await create(request.model));
+    return {};
+  }
+  if (request.type === 'hold') {
+    held.set(request.held, tensorOf(request.tensor));
+    return {};
+  }
+  if (request.type === 'drop') {
+    held.delete(request.held);
     return {};
   }
   const session = sessions.get(request.session);
@@ -37,12 +55,7 @@ async function answer(request: Request): Promise<Record<string, WireTensor>> {
     await session.release();
     return {};
   }
-  const feeds = Object.fromEntries(
-    Object.entries(request.feeds).map(([name, { dtype, dims, data }]) => [
-      name,
-      new Tensor(dtype, data as Float32Array, dims), // the constructor checks the array against the type
-    ]),
-  );
+  const feeds = Object.fromEntries(Object.entries(request.feeds).map(([name, value]) => [name, feed(value)]));
   const outputs = await session.run(feeds);
   return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, wire(value)]));
 }

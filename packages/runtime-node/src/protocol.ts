@@ -8,6 +8,9 @@ export interface WireTensor {
   readonly data: ArrayBufferView;
 }
 
+/** What an input is fed: a tensor, or the number of one that the inference process holds. */
+export type WireFeed = WireTensor | { readonly held: number };
+
 /** A graph to load: the bytes of its .onnx file, and where its weights are. */
 export interface WireModel {
   readonly bytes: Uint8Array;
@@ -20,8 +23,10 @@ export interface WireModel {
 
 export type Request =
   | { readonly type: 'create'; readonly session: number; readonly model: WireModel }
-  | { readonly type: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, WireTensor>> }
-  | { readonly type: 'release'; readonly session: number };
+  | { readonly type: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, WireFeed>> }
+  | { readonly type: 'release'; readonly session: number }
+  | { readonly type: 'hold'; readonly held: number; readonly tensor: WireTensor }
+  | { readonly type: 'drop'; readonly held: number };
 
 /** Requests are answered in the order in which they came, each with its number. */
 export type Reply =

@@ -5,12 +5,14 @@ import {
   type Device,
   DeviceLostError,
   type Dialect,
+  type Feed,
+  type HeldTensor,
   RunError,
   type Session,
   SessionError,
   untilAborted,
 } from '@emulsion/runtime';
-import { type AnyTensor, cpuOps, type Tensor, tensor } from '@emulsion/tensor';
+import { type AnyTensor, cpuOps, type DType, type Tensor, tensor } from '@emulsion/tensor';
 import type * as OnnxruntimeWeb from 'onnxruntime-web';
 import type { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-web';
 import { separateWeights } from './external-weights.ts';
@@ -29,6 +31,55 @@ function fromOnnx({ type, dims, data }: OnnxTensor): Tensor {
   return tensor(data as Float32Array, dims); // the type says so
 }
 
+/** A tensor as onnxruntime takes it. */
+const toOnnx = ({ Tensor }: typeof OnnxruntimeWeb, { dtype, dims, data }: AnyTensor): OnnxTensor =>
+  new Tensor(dtype, data as Float32Array, dims); // the constructor checks the array against the type
+
+/** A tensor in the graphics card's memory, or in the page's for WebAssembly, which copies what it is fed. */
+class WebHeldTensor implements HeldTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  #value: OnnxTensor | undefined;
+
+  constructor({ dtype, dims }: AnyTensor, value: OnnxTensor) {
+    this.dtype = dtype;
+    this.dims = dims;
+    this.#value = value;
+  }
+
+  get value(): OnnxTensor {
+    if (!this.#value) throw new RunError('A held tensor was released. Hold it again to feed it.');
+    return this.#value;
+  }
+
+  async release(): Promise<void> {
+    this.#value?.dispose();
+    this.#value = undefined;
+  }
+}
+
+/** Bits of WebGPU's `GPUBufferUsage`. */
+const bufferUsage = { copyFrom: 0x04, copyTo: 0x08, storage: 0x80 } as const;
+
+/** A tensor in a buffer of the graphics card. */
+function toGpu(
+  { Tensor }: typeof OnnxruntimeWeb,
+  card: GPUDevice,
+  { dtype, dims, data }: AnyTensor,
+): OnnxTensor {
+  if (dtype !== 'float32' && dtype !== 'int32')
+    throw new RunError(
+      `A tensor of type ${dtype} cannot be held on the graphics card. Give float32 or int32.`,
+    );
+  const buffer = card.createBuffer({
+    // onnxruntime's buffers are multiples of 16 bytes.
+    size: Math.ceil(data.byteLength / 16) * 16,
+    usage: bufferUsage.storage | bufferUsage.copyTo | bufferUsage.copyFrom,
+  });
+  card.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>); // nothing here shares memory with other threads
+  return Tensor.fromGpuBuffer(buffer, { dataType: dtype, dims, dispose: () => buffer.destroy() });
+}
+
 class WebSession implements Session {
   readonly #device: WebDevice;
   readonly #name: string;
@@ -41,7 +92,7 @@ class WebSession implements Session {
   }
 
   async run(
-    feeds: Readonly<Record<string, AnyTensor>>,
+    feeds: Readonly<Record<string, Feed>>,
     { signal }: Cancellable = {},
   ): Promise<Record<string, Tensor>> {
     signal?.throwIfAborted();
@@ -51,9 +102,10 @@ class WebSession implements Session {
     const run = this.#device.exclusively(async (onnxruntime) => {
       // Whoever stopped waiting while others ran needs no run.
       signal?.throwIfAborted();
-      const inputs = Object.entries(feeds).map(([name, { dtype, dims, data }]) => [
+      const inputs = Object.entries(feeds).map(([name, feed]) => [
         name,
-        new onnxruntime.Tensor(dtype, data as Float32Array, dims), // the constructor checks the array against the type
+        // Held tensors are this device's.
+        'data' in feed ? toOnnx(onnxruntime, feed) : (feed as WebHeldTensor).value,
       ]);
       try {
         const outputs = await loaded.run(Object.fromEntries(inputs), silently);
@@ -95,6 +147,7 @@ export class WebDevice implements Device {
           groupNorm: 'instance',
           fillsConvs: true,
           blocksConvs: false,
+          branches: false,
           lateCasts: card.features.has('shader-f16') ? ['float16'] : [],
         }
       : {
@@ -102,6 +155,7 @@ export class WebDevice implements Device {
           groupNorm: 'layer',
           fillsConvs: false,
           blocksConvs: false,
+          branches: true,
           lateCasts: ['float16'],
         };
     this.#onnxruntime = onnxruntime;
@@ -160,6 +214,14 @@ export class WebDevice implements Device {
       return session;
     });
     return untilAborted(loading, signal);
+  }
+
+  async hold(tensor: AnyTensor): Promise<HeldTensor> {
+    this.assertThere();
+    return this.exclusively(async (onnxruntime) => {
+      const value = this.#card ? toGpu(onnxruntime, this.#card, tensor) : toOnnx(onnxruntime, tensor);
+      return new WebHeldTensor(tensor, value);
+    });
   }
 
   /** Frees a session, even if the device went away. */

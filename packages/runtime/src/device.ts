@@ -1,6 +1,6 @@
 // What it means to run graphs: a device makes sessions, a session runs one graph.
 import type { Model } from '@emulsion/onnx';
-import type { AnyTensor, Tensor, TensorOps } from '@emulsion/tensor';
+import type { AnyTensor, DType, Tensor, TensorOps } from '@emulsion/tensor';
 
 /** What graphs run on: in Node the processor, CUDA or WebGPU, in a browser WebGPU or WebAssembly. */
 export const deviceKinds = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
@@ -23,6 +23,8 @@ export interface Dialect {
   readonly fillsConvs: boolean;
   /** Whether constant weights of convolutions are copied into blocks (onnxruntime's NCHWc) when a graph is loaded. */
   readonly blocksConvs: boolean;
+  /** Whether a part of a graph that is left out in a run costs next to nothing: `If` makes a graphics card wait. */
+  readonly branches: boolean;
   /** Half-precision types that can be cast to float32 in a run; others only once, when a graph is loaded. */
   readonly lateCasts: readonly ('float16' | 'bfloat16')[];
 }
@@ -32,14 +34,25 @@ export interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A tensor that lies where runs read it, and is fed to any number of them without being sent again. */
+export interface HeldTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  /** Frees it on the device. A released tensor cannot be fed. */
+  release(): Promise<void>;
+}
+
+/** What an input of a graph is fed. */
+export type Feed = AnyTensor | HeldTensor;
+
 /** A graph, ready to run. */
 export interface Session {
   /**
-   * Runs the graph. Every input of the graph is fed, every output comes back.
+   * Runs the graph. Every input of the graph is fed, every output comes back. Held tensors are those of the session's device.
    * @throws {RunError} if the device refuses or fails, {DeviceLostError} if it went away,
    * the signal's reason if it was aborted
    */
-  run(feeds: Readonly<Record<string, AnyTensor>>, options?: Cancellable): Promise<Record<string, Tensor>>;
+  run(feeds: Readonly<Record<string, Feed>>, options?: Cancellable): Promise<Record<string, Tensor>>;
   /** Frees what the session holds on the device. A disposed session does not run again. */
   dispose(): Promise<void>;
 }
@@ -57,6 +70,8 @@ export interface Device {
    * @throws {SessionError} if the device cannot load it
    */
   createSession(model: Model, options?: Cancellable): Promise<Session>;
+  /** Sends a tensor once, to be fed again and again. Its elements must not change from now on. */
+  hold(tensor: AnyTensor): Promise<HeldTensor>;
   /** Frees the device with all of its sessions. */
   dispose(): Promise<void>;
 }

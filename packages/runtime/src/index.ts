@@ -5,6 +5,8 @@ export {
   type DeviceKind,
   type Dialect,
   deviceKinds,
+  type Feed,
+  type HeldTensor,
   type Session,
 } from './device.ts';
 export { DeviceLostError, DeviceUnavailableError, RunError, SessionError } from './errors.ts';

@@ -41,17 +41,17 @@ export async function loadUnet2d(folder: Folder, { device, signal, variant }: Lo
     await openWeights(folder, { ...(variant !== undefined && { variant }) }),
   );
   const sessions = new SessionByVariant(
-    ({ sizes }, options) =>
-      device.createSession(unet2d('unet', config, weights, device.dialect, sizes), options),
+    device,
+    ({ sizes }) => unet2d('unet', config, weights, device.dialect, sizes),
     2 ** (config.downBlocks.length - 1),
   );
-  await sessions.load({ sizes: 'halvable', residuals: false }, { signal });
+  await sessions.of({}, { signal });
   return {
     config,
     unusedWeights: weights.unused(),
     predict: async (inputs, options = {}) => {
       const feeds = unetEncoderFeeds('unet', config, inputs);
-      const { session } = await sessions.of(inputs.sample.dims, false, options);
+      const { session } = await sessions.of({ dims: inputs.sample.dims }, options);
       return (await session.run(feeds, options)).model_output!;
     },
     dispose: () => sessions.dispose(),

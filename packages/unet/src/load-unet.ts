@@ -1,7 +1,17 @@
 // A U-Net loaded from its folder, ready to predict.
 import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
-import { WeightScope } from '@emulsion/nn';
-import type { Cancellable, Device } from '@emulsion/runtime';
+import {
+  type AdaptableNetwork,
+  AdapterFeeds,
+  type AdapterSlots,
+  type SlotKind,
+  unadaptable,
+  type WantedSlots,
+  WeightScope,
+  wantedSlots,
+  weightReader,
+} from '@emulsion/nn';
+import type { Cancellable, Device, Dialect } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
 import { loadReadyUnet } from './load-ready-unet.ts';
 import { SessionByVariant } from './session-by-variant.ts';
@@ -18,11 +28,13 @@ export interface ControlResiduals {
 }
 
 export interface UnetInputs extends UnetEncoderInputs {
+  /** The share of the painting's steps that is done, for adapters whose strength changes on the way; 0 unless given. */
+  readonly progress?: number | undefined;
   readonly residuals?: ControlResiduals | undefined;
 }
 
 /** A loaded U-Net. */
-export interface Unet {
+export interface Unet extends AdaptableNetwork {
   readonly config: UnetConfig;
   /** Names of weights in the checkpoint that the network does not use. */
   readonly unusedWeights: readonly string[];
@@ -51,40 +63,63 @@ export interface LoadOptions extends Cancellable {
 export async function loadUnet(folder: Folder, { device, signal, variant }: LoadOptions): Promise<Unet> {
   const config = parseUnetConfig('unet', await readJson(folder, 'config.json'));
   if (await folder.has('model.onnx')) {
-    return { config, unusedWeights: [], ...(await loadReadyUnet(folder, { device, signal })) };
+    const ready = await loadReadyUnet(folder, { device, signal });
+    return { config, unusedWeights: [], ...unadaptable('unet'), ...ready };
   }
-  const weights = WeightScope.of(
-    'unet',
-    await openWeights(folder, { ...(variant !== undefined && { variant }) }),
-  );
+  const stored = await openWeights(folder, { ...(variant !== undefined && { variant }) });
+  const weights = WeightScope.of('unet', stored);
   const sessions = new SessionByVariant(
-    (wanted, options) =>
-      device.createSession(unet2dCondition('unet', config, weights, device.dialect, wanted), options),
+    device,
+    ({ slots, ...variant }) =>
+      unet2dCondition('unet', config, weights, device.dialect, {
+        ...variant,
+        slots: adapterSlots(device.dialect, slots),
+      }),
     2 ** (config.downBlocks.length - 1),
   );
-  await sessions.load({ sizes: 'halvable', residuals: false }, { signal });
+  const adapters = new AdapterFeeds(device);
+  await sessions.of({}, { signal });
   return {
     config,
     unusedWeights: weights.unused(),
-    predict: (inputs, options) => predict(sessions, config, inputs, options),
-    dispose: () => sessions.dispose(),
+    weights: stored,
+    readWeight: weightReader('unet', folder, stored),
+    async adapt(given, options = {}) {
+      const { inputs } = await sessions.of({ slots: wantedSlots(given) }, options);
+      await adapters.adapt(given, inputs);
+    },
+    predict: (inputs, options) => predict(sessions, adapters, config, inputs, options),
+    async dispose() {
+      await adapters.dispose();
+      await sessions.dispose();
+    },
+  };
+}
+
+/** The layers that nearly all LoRAs are made for: those of the transformers. */
+const isTransformers = (module: string) => /\.attentions\.\d+\.(transformer_blocks\.|proj_)/.test(module);
+
+/** The slots that are wanted, and those that cost next to nothing. */
+function adapterSlots({ branches }: Dialect, wanted: WantedSlots): AdapterSlots {
+  return (module) => {
+    const kinds = new Set<SlotKind>(wanted.get(module));
+    if (branches && isTransformers(module)) kinds.add('lowRank');
+    return kinds;
   };
 }
 
 async function predict(
   sessions: SessionByVariant,
+  adapters: AdapterFeeds,
   config: UnetConfig,
   inputs: UnetInputs,
   options: Cancellable = {},
 ): Promise<Tensor> {
   const feeds = unetEncoderFeeds('unet', config, inputs);
-  const { session, residuals } = await sessions.of(
-    inputs.sample.dims,
-    inputs.residuals !== undefined,
-    options,
-  );
-  const added = residuals ? residualFeeds(config, inputs.residuals) : {};
-  const outputs = await session.run({ ...feeds, ...added }, options);
+  const { sample, progress = 0 } = inputs;
+  const loaded = await sessions.of({ dims: sample.dims, residuals: inputs.residuals !== undefined }, options);
+  const added = loaded.variant.residuals ? residualFeeds(config, inputs.residuals) : {};
+  const outputs = await adapters.run(loaded, { ...feeds, ...added }, { ...options, progress });
   return outputs.model_output!;
 }
 

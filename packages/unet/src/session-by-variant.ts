@@ -1,63 +1,121 @@
 // The one session that is kept of a U-Net, replaced when a call needs another of its graphs.
-import type { Cancellable, Session } from '@emulsion/runtime';
-import type { UnetVariant } from './unet-2d-condition.ts';
+import { type SlottedSession, slotsOf, type WantedSlots } from '@emulsion/nn';
+import type { Model } from '@emulsion/onnx';
+import type { Cancellable, Device } from '@emulsion/runtime';
+import { InvalidArgumentError } from '@emulsion/tensor';
+import type { Sizes } from './up-blocks.ts';
 
-/** A session, and whether its graph takes residuals. */
-interface Loaded {
-  readonly session: Session;
+/** What a call asks of the graph. */
+export interface WantedVariant {
+  /** `[batch, channels, height, width]` of the samples; those of the calls before, if there are none. */
+  readonly dims?: readonly number[];
+  readonly residuals?: boolean;
+  /** Slots for adapters. */
+  readonly slots?: WantedSlots;
+}
+
+/** Which of the graphs of one U-Net, with the slots that were wanted so far. */
+export interface LoadedVariant {
+  readonly sizes: Sizes;
   readonly residuals: boolean;
+  readonly slots: WantedSlots;
+}
+
+interface Loaded extends SlottedSession {
+  readonly variant: LoadedVariant;
 }
 
 /**
- * The session for the calls that come: loaded for sizes that can be halved and without residuals, and anew when others
- * come. Once there were residuals it takes them on, also where none are given: ControlNets pause and go on.
+ * The session for the calls that come: loaded for sizes that can be halved, without residuals and with no more slots for
+ * adapters than cost nothing, and anew when others come. Once there were residuals it takes them on, also where none are
+ * given: ControlNets pause and go on. It keeps slots likewise.
  */
 export class SessionByVariant {
-  readonly #create: (variant: UnetVariant, options: Cancellable) => Promise<Session>;
+  readonly #device: Device;
+  readonly #write: (variant: LoadedVariant) => Model;
   readonly #divisor: number;
-  #loaded: { readonly variant: UnetVariant; readonly session: Promise<Session> } | undefined;
+  #variant: LoadedVariant = { sizes: 'halvable', residuals: false, slots: new Map() };
+  #loading: Promise<Loaded> | undefined;
   #disposed = false;
 
   /** @param divisor what heights and widths that can be halved are multiples of */
-  constructor(create: (variant: UnetVariant, options: Cancellable) => Promise<Session>, divisor: number) {
-    this.#create = create;
+  constructor(device: Device, write: (variant: LoadedVariant) => Model, divisor: number) {
+    this.#device = device;
+    this.#write = write;
     this.#divisor = divisor;
   }
 
-  /** Loads the session of a variant, unless it is there. */
-  async load(variant: UnetVariant, options: Cancellable): Promise<Session> {
-    const { sizes, residuals } = this.#loaded?.variant ?? {};
-    const isLoaded = sizes === variant.sizes && residuals === variant.residuals;
-    if (this.#loaded && (isLoaded || this.#disposed)) return this.#loaded.session;
-    const former = this.#loaded?.session;
-    const replace = async () => {
-      await (await former?.catch(() => undefined))?.dispose();
-      return this.#create(variant, options);
+  /**
+   * The session for a call, loaded if it is not there.
+   * @throws {InvalidArgumentError} if there is no place for a slot
+   */
+  async of(wanted: WantedVariant, options: Cancellable): Promise<Loaded> {
+    const former = this.#loading;
+    if (this.#disposed && former) return former;
+    const loaded = await former?.catch(() => undefined);
+    const variant = this.#widened(wanted);
+    if (loaded && covers(loaded, variant)) return loaded;
+    // Others may have begun to load while this call waited.
+    if (this.#loading !== former) return this.of(wanted, options);
+    const model = this.#write(variant);
+    assertSlots(model, variant);
+    const replace = async (): Promise<Loaded> => {
+      await loaded?.session.dispose();
+      const session = await this.#device.createSession(model, options);
+      return { session, inputs: model.graph.inputs, variant };
     };
-    const loaded = { variant, session: replace() };
-    this.#loaded = loaded;
+    const loading = replace();
+    this.#loading = loading;
+    this.#variant = variant;
     try {
-      return await loaded.session;
+      return await loading;
     } catch (error) {
-      if (this.#loaded === loaded) this.#loaded = undefined;
+      if (this.#loading === loading) this.#loading = undefined;
+      this.#variant = loaded?.variant ?? this.#variant;
       throw error;
     }
   }
 
-  /** The session for samples of `[batch, channels, height, width]`, with residuals or without. */
-  async of(
-    [, , height = 0, width = 0]: readonly number[],
-    withResiduals: boolean,
-    options: Cancellable,
-  ): Promise<Loaded> {
-    const isHalvable = height % this.#divisor === 0 && width % this.#divisor === 0;
-    const residuals = withResiduals || (this.#loaded?.variant.residuals ?? false);
-    const session = await this.load({ sizes: isHalvable ? 'halvable' : 'any', residuals }, options);
-    return { session, residuals };
+  /** The variant for a call, and what calls before wanted. */
+  #widened({ dims, residuals = false, slots = new Map() }: WantedVariant): LoadedVariant {
+    const { sizes, residuals: hadResiduals, slots: formerSlots } = this.#variant;
+    const isHalvable = dims?.slice(2).every((size) => size % this.#divisor === 0);
+    return {
+      sizes: isHalvable === undefined ? sizes : isHalvable ? 'halvable' : 'any',
+      residuals: residuals || hadResiduals,
+      slots: union(formerSlots, slots),
+    };
   }
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    await (await this.#loaded?.session)?.dispose();
+    await (await this.#loading)?.session.dispose();
   }
+}
+
+const covers = ({ variant, inputs }: Loaded, wanted: LoadedVariant) =>
+  variant.sizes === wanted.sizes &&
+  variant.residuals === wanted.residuals &&
+  missingSlot(slotsOf(inputs), wanted.slots) === undefined;
+
+/** The first module that lacks a slot which is wanted. */
+function missingSlot(slots: WantedSlots, wanted: WantedSlots): string | undefined {
+  for (const [module, kinds] of wanted) {
+    for (const kind of kinds) if (!slots.get(module)?.has(kind)) return module;
+  }
+  return undefined;
+}
+
+function union(some: WantedSlots, others: WantedSlots): WantedSlots {
+  const both = new Map(some);
+  for (const [module, kinds] of others) both.set(module, new Set([...(both.get(module) ?? []), ...kinds]));
+  return both;
+}
+
+function assertSlots({ graph }: Model, { slots }: LoadedVariant): void {
+  const module = missingSlot(slotsOf(graph.inputs), slots);
+  if (module === undefined) return;
+  throw new InvalidArgumentError(
+    `${graph.name}: "${module}" is no module that an adapter can change. The adapter is for another model.`,
+  );
 }

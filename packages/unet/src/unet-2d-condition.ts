@@ -1,5 +1,5 @@
 // The U-Net of Stable Diffusion (Rombach et al. 2022), diffusers' UNet2DConditionModel, as a graph.
-import { NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import { type AdapterSlots, NetworkBuilder, type WeightScope } from '@emulsion/nn';
 import type { Model, Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
 import type { UnetConfig } from './unet-config.ts';
@@ -12,6 +12,8 @@ export interface UnetVariant {
   readonly sizes: Sizes;
   /** Whether it takes what ControlNets add to what the way down leaves, and to the middle. */
   readonly residuals: boolean;
+  /** Where adapters may enter; nowhere unless said otherwise. */
+  readonly slots?: AdapterSlots;
 }
 
 /**
@@ -22,7 +24,8 @@ export interface UnetVariant {
  * crossAttentionDim]`. Where the configuration asks for them: `timestep_cond` `[batch, timestepCondChannels]`;
  * `class_labels`, int32 `[batch]` for a table, otherwise `[batch, features of the label]`; `added_conditions` `[batch,
  * addition.channels]`, the pooled text and then the features of the time ids. With residuals: `down_block_residual_0` to
- * as many as there are skips, and `mid_block_residual`, each of the shape of what it is added to, or `[1, 1, 1, 1]`.
+ * as many as there are skips, and `mid_block_residual`, each of the shape of what it is added to, or `[1, 1, 1, 1]`. With
+ * slots: see `slotInputs` of @emulsion/nn.
  * Output: `model_output` `[batch, outChannels, height, width]`.
  * @throws {WeightError} if the weights do not match the configuration
  */
@@ -31,9 +34,9 @@ export function unet2dCondition(
   config: UnetConfig,
   w: WeightScope,
   dialect: Dialect,
-  { sizes, residuals }: UnetVariant,
+  { sizes, residuals, slots }: UnetVariant,
 ): Model {
-  const n = new NetworkBuilder(name, dialect);
+  const n = new NetworkBuilder(name, dialect, slots);
   const { network, skips, middle } = unetEncoder(n, config, w);
   const add = (to: Value, residual: string) =>
     residuals ? n.op('Add', [n.input(residual, 'float32', Array(4).fill(undefined)), to]) : to;

@@ -72,7 +72,6 @@ export function parseUnet2dConfig(name: string, json: unknown): Unet2dConfig {
     addition: undefined,
     crossAttentionDim: undefined,
     encoderHiddenDim: undefined,
-    linearProjection: false,
     downsamplePadding: config.number('downsample_padding', 1),
     midBlockScaleFactor: config.number('mid_block_scale_factor', 1),
     downBlocks: downTypes.map((type, i) => block(type, channels[i]!, 'down', 0)),

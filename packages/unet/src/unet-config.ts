@@ -63,7 +63,6 @@ export interface UnetEncoderConfig {
   readonly crossAttentionDim: number | undefined;
   /** Channels of the text that comes, if it is projected to `crossAttentionDim` first. */
   readonly encoderHiddenDim: number | undefined;
-  readonly linearProjection: boolean;
   readonly downsamplePadding: number;
   readonly midBlockScaleFactor: number;
   readonly downBlocks: readonly BlockConfig[];
@@ -177,7 +176,6 @@ function parseEncoder(config: ConfigReader): UnetEncoderConfig & Pick<UnetConfig
     addition: parseAddition(config),
     crossAttentionDim,
     encoderHiddenDim,
-    linearProjection: config.boolean('use_linear_projection', false),
     downsamplePadding: config.number('downsample_padding', 1),
     midBlockScaleFactor: config.number('mid_block_scale_factor', 1),
     downBlocks: types.map((type, i) => ({

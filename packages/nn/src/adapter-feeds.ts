@@ -1,0 +1,268 @@
+// What the slots of a graph are fed: the weights of adapters, sent once, and their strengths.
+import type { Value } from '@emulsion/onnx';
+import type { Cancellable, Device, Feed, HeldTensor, Session } from '@emulsion/runtime';
+import { ShapeError, sizeOf, type Tensor, tensor, zeros } from '@emulsion/tensor';
+import { type SlotKind, slotInputs } from './adapter-slots.ts';
+
+/** What an adapter adds to one module at strength 1. */
+export interface ModuleAdapter {
+  /** To the weight `up · down`: `[rank, in]` and `[out, rank]`, of a convolution with its kernel and `1, 1` behind. */
+  readonly lowRank?: { readonly down: Tensor; readonly up: Tensor } | undefined;
+  /** To the weight, of its dims. */
+  readonly delta?: Tensor | undefined;
+  /** To the bias, `[out]`. */
+  readonly bias?: Tensor | undefined;
+}
+
+/** An adapter on one network. */
+export interface NetworkAdapter {
+  /** By the paths of the modules. */
+  readonly modules: ReadonlyMap<string, ModuleAdapter>;
+  /**
+   * How much of it is added to a module; 0 is nothing at all.
+   * @param progress the share of a painting's steps that is done
+   */
+  strength(module: string, progress: number): number;
+}
+
+/** The kinds of slots that each module needs, by path. */
+export type WantedSlots = ReadonlyMap<string, ReadonlySet<SlotKind>>;
+
+/** The slots that a network needs for these adapters. */
+export function wantedSlots(adapters: readonly NetworkAdapter[]): WantedSlots {
+  const wanted = new Map<string, Set<SlotKind>>();
+  for (const { modules } of adapters) {
+    for (const [module, { lowRank, delta, bias }] of modules) {
+      const kinds = wanted.get(module) ?? new Set();
+      if (lowRank) kinds.add('lowRank');
+      if (delta) kinds.add('delta');
+      if (bias) kinds.add('bias');
+      wanted.set(module, kinds);
+    }
+  }
+  return wanted;
+}
+
+/** The slots that a graph has, read from its inputs. */
+export function slotsOf(inputs: readonly Value[]): WantedSlots {
+  const slots = new Map<string, Set<SlotKind>>();
+  for (const input of inputs) {
+    const slot = slotOf(input);
+    if (slot) slots.set(slot.module, (slots.get(slot.module) ?? new Set()).add(slot.kind));
+  }
+  return slots;
+}
+
+/** What an input of a slot holds. */
+type Content = 'down' | 'up' | 'delta' | 'scale';
+
+interface SlotInput {
+  readonly module: string;
+  readonly kind: SlotKind;
+  readonly content: Content;
+}
+
+const contents: ReadonlyMap<string, Omit<SlotInput, 'module'>> = new Map(
+  // The keys of the table are those of its type.
+  (Object.keys(slotInputs) as SlotKind[]).flatMap((kind) =>
+    Object.entries(slotInputs[kind]).map(
+      ([content, name]) => [name, { kind, content: content as Content }] as const,
+    ),
+  ),
+);
+
+function slotOf({ name }: Value): SlotInput | undefined {
+  const dot = name.lastIndexOf('.');
+  const found = contents.get(name.slice(dot + 1));
+  return found && dot > 0 ? { module: name.slice(0, dot), ...found } : undefined;
+}
+
+/** Ranks are filled up with zeros to a multiple of this, which kernels are quicker with, and some only right. */
+const rankMultiple = 4;
+
+const rankOf = ({ lowRank }: ModuleAdapter) => lowRank?.down.dims[0] ?? 0;
+
+/** The part of a module's change that an input holds. */
+const partOf = (
+  { lowRank, delta, bias }: ModuleAdapter,
+  { kind, content }: SlotInput,
+): Tensor | undefined => {
+  if (kind === 'lowRank') return content === 'down' ? lowRank?.down : lowRank?.up;
+  return kind === 'delta' ? delta : bias;
+};
+
+/** A held tensor, and the parts of adapters that it was made of. */
+interface Held {
+  readonly parts: readonly Tensor[];
+  readonly tensor: Promise<HeldTensor>;
+}
+
+/** A graph with slots, loaded. */
+export interface SlottedSession {
+  readonly session: Session;
+  /** Of the graph. */
+  readonly inputs: readonly Value[];
+}
+
+/** The adapters of one network: their weights on the device, where they stay, and what runs are fed of them. */
+export class AdapterFeeds {
+  readonly #device: Pick<Device, 'hold'>;
+  #adapters: readonly NetworkAdapter[] = [];
+  /** By the names of inputs. */
+  readonly #held = new Map<string, Held>();
+  /** What slots without an adapter are fed, by dims. */
+  readonly #nothing = new Map<string, Promise<HeldTensor>>();
+  /** What was replaced while runs may still be fed it. */
+  #stale: Promise<HeldTensor>[] = [];
+  #running = 0;
+
+  constructor(device: Pick<Device, 'hold'>) {
+    this.#device = device;
+  }
+
+  /** The adapters that runs are fed. */
+  get adapters(): readonly NetworkAdapter[] {
+    return this.#adapters;
+  }
+
+  /**
+   * Feeds these adapters from now on. Their weights are sent for the slots among `inputs`.
+   * @throws {ShapeError} if one does not fit a module; then the former ones stay
+   */
+  async adapt(adapters: readonly NetworkAdapter[], inputs: readonly Value[]): Promise<void> {
+    await this.#weights(adapters, inputs);
+    this.#adapters = adapters;
+    await this.#releaseStale();
+  }
+
+  /** Runs a graph; `feeds` are those of its inputs that are no slots. */
+  async run(
+    { session, inputs }: SlottedSession,
+    feeds: Readonly<Record<string, Feed>>,
+    { progress, signal }: Cancellable & { readonly progress: number },
+  ): Promise<Record<string, Tensor>> {
+    this.#running += 1;
+    try {
+      const weights = await this.#weights(this.#adapters, inputs);
+      return await session.run({ ...feeds, ...weights, ...this.#scales(inputs, progress) }, { signal });
+    } finally {
+      this.#running -= 1;
+      await this.#releaseStale();
+    }
+  }
+
+  async #weights(
+    adapters: readonly NetworkAdapter[],
+    inputs: readonly Value[],
+  ): Promise<Record<string, HeldTensor>> {
+    const weights: Record<string, HeldTensor> = {};
+    for (const input of inputs) {
+      const slot = slotOf(input);
+      if (slot && slot.content !== 'scale')
+        weights[input.name] = await this.#hold(input, slot, partsOf(adapters, slot));
+    }
+    return weights;
+  }
+
+  #hold(input: Value, slot: SlotInput, parts: readonly Tensor[]): Promise<HeldTensor> {
+    const known = this.#held.get(input.name);
+    if (known && isSame(known.parts, parts)) return known.tensor;
+    const key = String(input.type?.shape);
+    const nothing = parts.length === 0 ? this.#nothing.get(key) : undefined;
+    const tensor = nothing ?? this.#device.hold(join(input, slot, parts));
+    if (known) this.#stale.push(known.tensor);
+    if (parts.length === 0) {
+      this.#nothing.set(key, tensor);
+      this.#held.delete(input.name);
+    } else {
+      this.#held.set(input.name, { parts, tensor });
+    }
+    return tensor;
+  }
+
+  #scales(inputs: readonly Value[], progress: number): Record<string, Tensor> {
+    const scales: Record<string, Tensor> = {};
+    for (const input of inputs) {
+      const slot = slotOf(input);
+      if (slot?.content === 'scale') scales[input.name] = scaleOf(this.#adapters, slot, progress);
+    }
+    return scales;
+  }
+
+  async #releaseStale(): Promise<void> {
+    if (this.#running > 0) return;
+    const stale = this.#stale;
+    this.#stale = [];
+    for (const tensor of stale) await (await tensor).release();
+  }
+
+  /** Frees the weights on the device. */
+  async dispose(): Promise<void> {
+    const held = [...[...this.#held.values()].map(({ tensor }) => tensor), ...this.#nothing.values()];
+    this.#held.clear();
+    this.#nothing.clear();
+    for (const tensor of held) await (await tensor).release();
+    await this.#releaseStale();
+  }
+}
+
+/** The strengths of a slot, one for each rank or each adapter. */
+function scaleOf(adapters: readonly NetworkAdapter[], { module, kind }: SlotInput, progress: number): Tensor {
+  const scales = adapters.flatMap((adapter) => {
+    const change = adapter.modules.get(module);
+    if (!change) return [];
+    const strength = adapter.strength(module, progress);
+    if (kind === 'lowRank') return Array.from({ length: rankOf(change) }, () => strength);
+    return (kind === 'delta' ? change.delta : change.bias) ? [strength] : [];
+  });
+  const length = rowsFor(kind, scales.length);
+  const filled = new Float32Array(length);
+  filled.set(scales);
+  return tensor(filled, kind === 'lowRank' ? [length] : [1, length]);
+}
+
+/** Ranks, or adapters, with what they are filled up by. */
+const rowsFor = (kind: SlotKind, count: number) =>
+  kind === 'lowRank' ? Math.max(Math.ceil(count / rankMultiple), 1) * rankMultiple : Math.max(count, 1);
+
+const partsOf = (adapters: readonly NetworkAdapter[], slot: SlotInput): Tensor[] =>
+  adapters.flatMap(({ modules }) => {
+    const change = modules.get(slot.module);
+    const part = change && partOf(change, slot);
+    return part ? [part] : [];
+  });
+
+const isSame = (some: readonly Tensor[], others: readonly Tensor[]) =>
+  some.length === others.length && some.every((part, i) => part === others[i]);
+
+/** The parts of all adapters as one tensor; without any, zeros that change nothing. */
+function join(input: Value, slot: SlotInput, parts: readonly Tensor[]): Tensor {
+  const shape = input.type!.shape!; // slots are written with their shapes
+  const free = slot.content === 'up' ? 1 : 0;
+  const fixed = shape.filter((dim): dim is number => typeof dim === 'number');
+  const width = sizeOf(fixed);
+  const counts = parts.map(({ dims, data }) => {
+    const count = slot.kind === 'lowRank' ? dims[free]! : 1;
+    if (count * width === data.length) return count;
+    throw new ShapeError(
+      `${slot.module}: an adapter changes it by [${dims.join(', ')}], and it takes [${shape.map((dim) => dim ?? 'any').join(', ')}]. The adapter is for another model.`,
+    );
+  });
+  const rows = rowsFor(
+    slot.kind,
+    counts.reduce((sum, count) => sum + count, 0),
+  );
+  const joined = zeros(shape.map((dim) => (typeof dim === 'number' ? dim : rows)));
+  let start = 0;
+  for (const [i, { data }] of parts.entries()) {
+    if (free === 0) {
+      joined.data.set(data, start * width);
+    } else {
+      // Of `up` each row of the outputs has its ranks beside each other.
+      for (let out = 0; out < width; out++)
+        joined.data.set(data.subarray(out * counts[i]!, (out + 1) * counts[i]!), out * rows + start);
+    }
+    start += counts[i]!;
+  }
+  return joined;
+}
