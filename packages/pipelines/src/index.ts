@@ -37,7 +37,7 @@ export {
   type StableDiffusion3Parts,
   stableDiffusion3,
 } from './stable-diffusion-3.ts';
-export type { StableDiffusionParts } from './stable-diffusion-parts.ts';
+export type { LowResolution, StableDiffusionParts } from './stable-diffusion-parts.ts';
 export { type TextToImageOptions, textToImage } from './text-to-image.ts';
 export type { TransformerRequest } from './transformer-classes.ts';
 export {
@@ -49,3 +49,4 @@ export {
   unconditional,
 } from './unconditional.ts';
 export { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';
+export { type UpscaleOptions, upscale } from './upscale.ts';

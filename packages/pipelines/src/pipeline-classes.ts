@@ -10,6 +10,7 @@ import type { PaintResult } from './paint-options.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type TextToImageOptions, textToImage } from './text-to-image.ts';
 import type { TransformerRequest } from './transformer-classes.ts';
+import type { UpscaleOptions } from './upscale.ts';
 
 // Pages download tasks beside these two when they are asked for.
 const inpaint = async (parts: StableDiffusionParts, options: InpaintOptions) =>
@@ -20,6 +21,8 @@ const outpaint = async (parts: StableDiffusionParts, options: OutpaintOptions) =
   (await import('./outpaint.ts')).outpaint(parts, options);
 const highResolution = async (parts: StableDiffusionParts, options: HighResolutionOptions) =>
   (await import('./high-resolution.ts')).highResolution(parts, options);
+const upscale = async (parts: StableDiffusionParts, options: UpscaleOptions) =>
+  (await import('./upscale.ts')).upscale(parts, options);
 
 /** What a pipeline may be asked: which task it is follows from the pictures that are given. */
 export type PipelineRequest = StableDiffusionRequest | TransformerRequest;
@@ -31,7 +34,8 @@ export type StableDiffusionRequest =
   | ImageToImageOptions
   | InpaintOptions
   | OutpaintOptions
-  | InstructPix2PixOptions;
+  | InstructPix2PixOptions
+  | UpscaleOptions;
 
 type Task<Options> = (parts: StableDiffusionParts, options: Options) => Promise<PaintResult>;
 
@@ -119,6 +123,14 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   [
     'StableDiffusionInstructPix2PixPipeline',
     { components, defaults: { numInferenceSteps: 100, guidanceScale: 7.5 }, fromImage: instructPix2Pix },
+  ],
+  [
+    'StableDiffusionUpscalePipeline',
+    {
+      components: { ...components, low_res_scheduler: ['DDPMScheduler', 'DDIMScheduler'] },
+      defaults: { numInferenceSteps: 75, guidanceScale: 9 },
+      fromImage: upscale,
+    },
   ],
 ]);
 

@@ -4,6 +4,7 @@ import type { Device } from '@emulsion/runtime';
 import type { PromptEncoder, SdxlPromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
+import type { PipelineMemory } from './memory.ts';
 
 export interface StableDiffusionParts {
   readonly device: Device;
@@ -13,10 +14,22 @@ export interface StableDiffusionParts {
   readonly vae: Vae;
   /** What makes it follow pictures, none unless given. */
   readonly controlNets?: readonly ControlNet[] | undefined;
+  /** What keeps them within their memory; without it all that is loaded stays. */
+  readonly memory?: PipelineMemory | undefined;
   /** The JSON of the model's scheduler_config.json. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   /** Whether the model was trained with zeros where there is no prompt: XL's are. */
   readonly forceZerosForEmptyPrompt?: boolean | undefined;
   /** Whether the network is told how beautiful a picture is instead of its target size: XL's refiner is. */
   readonly requiresAestheticsScore?: boolean | undefined;
+  /** Of an upscaler: how noise is put on the small picture. */
+  readonly lowResolution?: LowResolution | undefined;
+}
+
+/** How noise is put on a picture that is to be enlarged. */
+export interface LowResolution {
+  /** The JSON of the scheduler_config.json in the folder `low_res_scheduler`. */
+  readonly schedulerConfig: Readonly<Record<string, unknown>>;
+  /** The most noise that the model was trained with, a timestep of that scheduler. */
+  readonly maxNoiseLevel: number;
 }

@@ -9,6 +9,8 @@ import { type Control, controlResiduals } from './controls.ts';
 /** What a U-Net is fed beside sample and timestep; each tensor has a row for each sample. */
 export interface UnetCondition
   extends Pick<UnetInputs, 'encoderHiddenStates' | 'timestepCond' | 'addedConditions'> {
+  /** What some networks are told of each sample, such as the level of noise on a picture to enlarge: `[batch]`, or `[batch, channels]`. */
+  readonly classLabels?: Tensor | undefined;
   /** Channels that the sample gets behind its own, as they are: `[batch, channels, height, width]`. */
   readonly appended?: Tensor | undefined;
   /** Pictures that are followed; the same list for evaluations that may run as one batch. */
@@ -58,8 +60,9 @@ const timestepsOf = ({ sample, timestep }: Evaluation<UnetCondition>) =>
 
 /** The tensors of a condition; joined over several, they are those of one condition again. */
 function tensorsOf(condition: UnetCondition): readonly (Tensor | undefined)[] {
-  const { encoderHiddenStates, timestepCond, addedConditions, appended } = condition;
-  return [encoderHiddenStates, timestepCond, addedConditions?.textEmbeds, addedConditions?.timeIds, appended];
+  const { encoderHiddenStates, timestepCond, addedConditions, classLabels, appended } = condition;
+  const { textEmbeds, timeIds } = addedConditions ?? {};
+  return [encoderHiddenStates, timestepCond, textEmbeds, timeIds, classLabels, appended];
 }
 
 /** Conditions as those of one batch, if they have the same tensors and these the same dims but for the batch. */
@@ -70,11 +73,14 @@ function joinConditions(ops: TensorOps, conditions: readonly UnetCondition[]): U
   const rowDims = (list: (typeof lists)[number]) => list.map((x) => x?.dims.slice(1).join()).join(';');
   if (lists.some((list) => rowDims(list) !== rowDims(lists[0]!))) return undefined;
   const join = (place: number) => lists[0]![place] && ops.concat(lists.map((list) => list[place]!));
-  const [encoderHiddenStates, timestepCond, textEmbeds, timeIds, appended] = [0, 1, 2, 3, 4].map(join);
+  const [encoderHiddenStates, timestepCond, textEmbeds, timeIds, classLabels, appended] = lists[0]!.map(
+    (_, place) => join(place),
+  );
   return {
     encoderHiddenStates: encoderHiddenStates!,
     timestepCond,
     addedConditions: textEmbeds && timeIds && { textEmbeds, timeIds },
+    classLabels,
     appended,
     controls,
   };
