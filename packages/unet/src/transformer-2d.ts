@@ -10,6 +10,7 @@ import {
   type WeightScope,
 } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
+import type { AttendPictures } from './image-prompts.ts';
 
 export interface Transformer2dShape {
   readonly channels: number;
@@ -19,6 +20,8 @@ export interface Transformer2dShape {
   readonly crossAttentionDim: number;
   /** Whether the pixels attend to the text twice, and not to each other. */
   readonly onlyCrossAttention: boolean;
+  /** What is added to what layers make of the text, if pictures are attended to. */
+  readonly attendPictures?: AttendPictures | undefined;
 }
 
 /** diffusers' Transformer2DModel on `x` `[batch, channels, height, width]`. */
@@ -46,7 +49,7 @@ function transformerBlock(
   x: Value,
   encoderHiddenStates: Value,
   w: WeightScope,
-  { channels, heads, crossAttentionDim, onlyCrossAttention }: Transformer2dShape,
+  { channels, heads, crossAttentionDim, onlyCrossAttention, attendPictures }: Transformer2dShape,
 ): Value {
   const normalized = (h: Value, norm: string) => layerNorm(n, h, w.at(norm), channels);
   const attendPixels = (h: Value, layer: string) =>
@@ -56,6 +59,7 @@ function transformerBlock(
       channels,
       contextChannels: crossAttentionDim,
       heads,
+      attendPictures,
     });
   const attendFirst = onlyCrossAttention ? attendText : attendPixels;
   let h = n.op('Add', [attendFirst(normalized(x, 'norm1'), 'attn1'), x]);
@@ -67,6 +71,7 @@ interface CrossAttentionShape {
   readonly channels: number;
   readonly contextChannels: number;
   readonly heads: number;
+  readonly attendPictures?: AttendPictures | undefined;
 }
 
 /** Attention of `x` to `context`, which is `x` itself in self-attention. */
@@ -77,17 +82,21 @@ function crossAttention(
   w: WeightScope,
   shape: CrossAttentionShape,
 ): Value {
-  const { channels, contextChannels, heads } = shape;
+  const { channels, contextChannels, heads, attendPictures = (mixed) => mixed } = shape;
   const project = (from: Value, name: string, inFeatures: number) =>
     linear(n, from, w.at(name), { inFeatures, outFeatures: channels, bias: false });
+  const query = project(x, 'to_q', channels);
   const mixed = attention(n, {
-    query: project(x, 'to_q', channels),
+    query,
     key: project(context, 'to_k', contextChannels),
     value: project(context, 'to_v', contextChannels),
     channels,
     heads,
   });
-  return linear(n, mixed, w.at('to_out.0'), { inFeatures: channels, outFeatures: channels });
+  return linear(n, attendPictures(mixed, query, w.path, { channels, heads }), w.at('to_out.0'), {
+    inFeatures: channels,
+    outFeatures: channels,
+  });
 }
 
 /** GEGLU (Shazeer 2020), then a linear layer. The two halves of the projection are rows of one weight. */
