@@ -10,8 +10,6 @@ import { createDevice } from '#platform';
 import { UnsupportedModelError } from './errors.ts';
 import type { FluxParts } from './flux.ts';
 import { type LoadPart, readSchedulerConfig } from './load-part.ts';
-import { type MemoryOptions, PipelineMemory } from './memory.ts';
-import type { MemoryPlan, PlannedPictures } from './memory-plan.ts';
 import type { OpenedSource, OpenSourceOptions } from './open-source.ts';
 import type { PaintResult } from './paint-options.ts';
 import {
@@ -39,7 +37,6 @@ export interface LoadEvent {
 /** Options of the hub are for models that come from one. */
 export interface LoadPipelineOptions
   extends Cancellable,
-    MemoryOptions,
     Pick<HubOptions, 'revision' | 'localFilesOnly' | 'token' | 'endpoint' | 'storage'> {
   /** What to run on, or a device to share; `auto` unless said otherwise. */
   readonly device?: DeviceKind | 'auto' | Device | undefined;
@@ -63,8 +60,6 @@ export interface Painter {
   readonly defaults: PipelineDefaults;
   /** What of the model's folder is not used, in sentences. */
   readonly notes: readonly string[];
-  /** What pictures take of memory, by estimate; of the model's own size unless another is given. */
-  plan(pictures?: Partial<PlannedPictures>): MemoryPlan;
   /** Frees the model, and the device unless it was given. */
   dispose(): Promise<void>;
 }
@@ -94,33 +89,9 @@ const silent = ['scheduler', 'feature_extractor'];
  * @throws {SourceNotFoundError} if it is none of them, {UnsupportedModelError} if there is no pipeline for it, and the
  * errors of the hub and of the parts' loaders: what is missing or wrong, and what to do
  */
-export function loadPipeline(source: string | Folder, options: LoadPipelineOptions = {}): Promise<Pipeline> {
-  return openPipeline(source, options, true);
-}
-
-/**
- * What pictures of a model will take of memory: nothing of it is loaded for that, only the headers of its files are read.
- * @param source as of `loadPipeline`, whose other options it takes too
- * @returns the plan, whether it keeps to the budget or not
- * @throws as `loadPipeline`
- */
-export async function planMemory(
+export async function loadPipeline(
   source: string | Folder,
-  { width, height, pictures, fromImage, ...options }: LoadPipelineOptions & Partial<PlannedPictures> = {},
-): Promise<MemoryPlan> {
-  const pipeline = await openPipeline(source, options, false);
-  try {
-    const asked = Object.entries({ width, height, pictures, fromImage });
-    return pipeline.plan(Object.fromEntries(asked.filter(([, value]) => value !== undefined)));
-  } finally {
-    await pipeline.dispose();
-  }
-}
-
-async function openPipeline(
-  source: string | Folder,
-  options: LoadPipelineOptions,
-  loads: boolean,
+  options: LoadPipelineOptions = {},
 ): Promise<Pipeline> {
   const { signal } = options;
   signal?.throwIfAborted();
@@ -134,31 +105,15 @@ async function openPipeline(
   const given = typeof options.device === 'object' ? options.device : undefined;
   const device = given ?? (await createDevice(typeof options.device === 'string' ? options.device : 'auto'));
   const loaded: { dispose(): Promise<void> }[] = [];
-  let isComplete = false;
   const dispose = async () => {
     // A device of our own goes with all that was loaded on it.
     for (const part of given ? loaded : [device]) await part.dispose();
   };
   try {
-    const memory = new PipelineMemory(device, options, loads, (component, isLoaded) => {
-      // While parts are read, whoever reads them says so.
-      if (isComplete) options.onProgress?.({ component, loaded: isLoaded ? 1 : 0, total: 1 });
-    });
-    const { parts, paint } = await loadModel(model, memory, options, (part) => loaded.push(part));
-    memory.complete(parts.vae, ownSize(parts));
-    isComplete = true;
-    if (loads) await memory.load({ signal });
+    const { parts, paint } = await loadModel(model, device, options, (part) => loaded.push(part));
     const unused = networksOf(parts).reduce((count, { unusedWeights }) => count + unusedWeights.length, 0);
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
-    const painter = async (request: PipelineRequest) => {
-      try {
-        return await paint(request);
-      } finally {
-        await memory.trim();
-      }
-    };
-    const plan = (pictures?: Partial<PlannedPictures>) => memory.plan(pictures);
-    return Object.assign(painter, parts, { device, defaults: description.defaults, notes, plan, dispose });
+    return Object.assign(paint, parts, { defaults: description.defaults, notes, dispose });
   } catch (error) {
     await dispose();
     throw error;
@@ -244,22 +199,16 @@ function assertComponents(
     .map((name) => leftOut[name] ?? `The component "${name}" is not used.`);
 }
 
-/** Pixels of the pictures that a model makes unless others are asked for. */
-function ownSize(parts: PipelineParts): PlannedPictures {
-  const size = 'unet' in parts ? (parts.unet.config.sampleSize ?? 64) * parts.vae.config.scale : 1024;
-  return { width: size, height: size };
-}
-
 /** Loads the parts of a model, and says how it paints. */
 async function loadModel(
   model: DiffusersFolder,
-  memory: PipelineMemory,
+  device: Device,
   request: LoadPipelineOptions,
   keep: (part: { dispose(): Promise<void> }) => void,
 ): Promise<{ parts: PipelineParts; paint(request: PipelineRequest): Promise<PaintResult> }> {
   const { folder, className } = model;
   const { dtype, signal, onProgress } = request;
-  const options = { device: memory.device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
+  const options = { device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
   const controlFolders = await controlNetFolders(model, request);
   let loaded = 0;
   const total = 3 + controlFolders.length;
@@ -276,14 +225,14 @@ async function loadModel(
     assertNoControlNets(folder, controlFolders);
     const { parts, paint } = await transformerClass.load(folder, options, part);
     return {
-      parts: Object.assign(parts, { memory }),
+      parts,
       async paint(request) {
         assertTransformerRequest(request);
         return paint(request);
       },
     };
   }
-  const parts = { ...(await loadStableDiffusion(model, controlFolders, options, part)), memory };
+  const parts = await loadStableDiffusion(model, controlFolders, options, part);
   const pipelineClass = pipelineClasses.get(className)!; // it is one of them
   return { parts, paint: (request) => paintAs(pipelineClass, parts, request) };
 }

@@ -4,7 +4,6 @@ import type { Device } from '@emulsion/runtime';
 import type { PromptEncoder, SdxlPromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
-import type { PipelineMemory } from './memory.ts';
 
 export interface StableDiffusionParts {
   readonly device: Device;
@@ -14,8 +13,6 @@ export interface StableDiffusionParts {
   readonly vae: Vae;
   /** What makes it follow pictures, none unless given. */
   readonly controlNets?: readonly ControlNet[] | undefined;
-  /** What keeps them within their memory; without it all that is loaded stays. */
-  readonly memory?: PipelineMemory | undefined;
   /** The JSON of the model's scheduler_config.json. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   /** Whether the model was trained with zeros where there is no prompt: XL's are. */
