@@ -9,6 +9,7 @@ const [model = '', until] = process.argv.slice(2);
 const now = () => performance.now() / 1000;
 
 const pipeline = await loadPipeline(model, { device: 'cpu' });
+if (!('unet' in pipeline)) throw new Error(`${model} has no U-Net.`);
 const { unet } = pipeline;
 let firstStep: number | undefined;
 const timed: typeof unet = {

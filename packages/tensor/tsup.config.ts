@@ -1,3 +1,3 @@
-import { packageConfig } from '../../tooling/build/tsup.base.ts';
+import { modulesConfig } from '../../tooling/build/tsup.base.ts';
 
-export default packageConfig();
+export default modulesConfig();

@@ -16,7 +16,8 @@ export function packageConfig(options: Options = {}) {
 
 /**
  * The configuration of a package that many take a small part of: a module for each source file, so that bundlers can
- * put every one where it is needed. Of a single module all goes where any of it is needed first.
+ * leave out or load late what a page does not need. A single module is needed as a whole, tables and all, as soon as any
+ * of it is.
  */
 export function modulesConfig() {
   return packageConfig({

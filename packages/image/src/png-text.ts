@@ -1,7 +1,7 @@
 // The text of a PNG: its chunks tEXt, zTXt and iTXt (PNG specification, third edition, section 11.3.3).
 import { unzlibSync } from 'fflate';
 import { ImageError } from './errors.ts';
-import { encodeChunk, fromLatin1, joinBytes, readChunks, toLatin1 } from './png-chunk.ts';
+import { encodeChunk, fromLatin1, joinBytes, pngSignature, readChunks, toLatin1 } from './png-chunk.ts';
 
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -52,6 +52,17 @@ function readText(type: string, data: Uint8Array): [keyword: string, text: strin
   if (type === 'zTXt') return [fromLatin1(keyword), fromLatin1(unpack(rest.subarray(1)))];
   const text = splitAtZeros(rest.subarray(2), 3)[2];
   return text && [fromLatin1(keyword), fromUtf8.decode(rest[0] === 1 ? unpack(text) : text)];
+}
+
+/**
+ * The texts of a PNG by keyword, without decoding the picture.
+ * @throws {ImageError} if the bytes do not begin as a PNG does
+ */
+export function readPngText(png: Uint8Array): Record<string, string> {
+  if (pngSignature.some((byte, i) => png[i] !== byte)) {
+    throw new ImageError('png: the bytes are not a PNG file. Give another file.');
+  }
+  return extractText(png);
 }
 
 /** The texts of a PNG by keyword; a text that is damaged is left out, the picture is none the worse. */

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { ImageError } from './errors.ts';
 import { decodePng, encodePng } from './png.ts';
 import { encodeChunk } from './png-chunk.ts';
+import { readPngText } from './png-text.ts';
 import type { RgbImage } from './rgb-image.ts';
 
 const picture = (channels: 3 | 4): RgbImage => ({
@@ -19,6 +20,17 @@ test('pictures and texts survive the round trip, in Latin-1 and in any script', 
     const { image, text: read } = decodePng(encodePng(picture(channels), { text }));
     expect(image).toEqual(picture(channels));
     expect(read).toEqual(text);
+  }
+});
+
+test('texts are read without the picture, from a file that is cut off too', () => {
+  const text = { parameters: 'a café\nSteps: 20', prompt: '一只猫' };
+  const png = encodePng(picture(3), { text });
+  expect(readPngText(png)).toEqual(text);
+  expect(readPngText(png.subarray(0, -20))).toEqual(text);
+  for (const bytes of [new Uint8Array(0), Uint8Array.of(1, 2, 3), png.subarray(1)]) {
+    expect(() => readPngText(bytes)).toThrow(ImageError);
+    expect(() => readPngText(bytes)).toThrow('png: the bytes are not a PNG file. Give another file.');
   }
 });
 

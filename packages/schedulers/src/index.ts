@@ -14,6 +14,7 @@ export {
   type GuidedDenoised,
 } from './cfg-plus-plus.ts';
 export { createScheduler } from './create-scheduler.ts';
+export { createSchedulerOf } from './create-scheduler-of.ts';
 export { type DdimOptions, ddim } from './ddim.ts';
 export {
   type DdpmAnswer,
@@ -24,6 +25,41 @@ export {
   ddpmVariances,
 } from './ddpm.ts';
 export { type DeisOptions, deis } from './deis.ts';
+export { cmStochasticIterative } from './diffusers/consistency.ts';
+export { consistencyDecoder } from './diffusers/consistency-decoder.ts';
+export { ddimScheduler } from './diffusers/ddim.ts';
+export { ddimInverse } from './diffusers/ddim-inverse.ts';
+export { ddpmScheduler } from './diffusers/ddpm.ts';
+export { ddpmWuerstchen } from './diffusers/ddpm-wuerstchen.ts';
+export { deisMultistep } from './diffusers/deis-multistep.ts';
+export { dpmSolverMultistepScheduler } from './diffusers/dpm-solver-multistep.ts';
+export { dpmSolverMultistepInverse } from './diffusers/dpm-solver-multistep-inverse.ts';
+export { dpmSolverSdeScheduler } from './diffusers/dpm-solver-sde.ts';
+export { dpmSolverSinglestepScheduler } from './diffusers/dpm-solver-singlestep.ts';
+export { cosineDpmSolverMultistep, edmDpmSolverMultistep } from './diffusers/edm-dpm-solver-multistep.ts';
+export { edmEuler } from './diffusers/edm-euler.ts';
+export { eulerAncestralDiscrete } from './diffusers/euler-ancestral-discrete.ts';
+export { eulerDiscrete } from './diffusers/euler-discrete.ts';
+export { flowMapEuler } from './diffusers/flow-map-euler.ts';
+export { flowMatchEulerDiscrete } from './diffusers/flow-match-euler-discrete.ts';
+export { flowMatchHeunDiscrete } from './diffusers/flow-match-heun-discrete.ts';
+export { flowMatchLcm } from './diffusers/flow-match-lcm.ts';
+export { heunDiscrete } from './diffusers/heun-discrete.ts';
+export { ipndmScheduler } from './diffusers/ipndm.ts';
+export { kDiffusion } from './diffusers/k-diffusion.ts';
+export { kdpm2AncestralDiscrete, kdpm2Discrete } from './diffusers/kdpm2-discrete.ts';
+export { lcmScheduler } from './diffusers/lcm.ts';
+export { lmsDiscrete } from './diffusers/lms-discrete.ts';
+export { ltxEulerAncestral } from './diffusers/ltx-euler-ancestral.ts';
+export { pndmScheduler } from './diffusers/pndm.ts';
+export { repaintScheduler } from './diffusers/repaint.ts';
+export { saSolverScheduler } from './diffusers/sa-solver.ts';
+export type { SchedulerClass } from './diffusers/scheduler-parts.ts';
+export { scmScheduler } from './diffusers/scm.ts';
+export { scoreSdeVeScheduler } from './diffusers/score-sde-ve.ts';
+export { tcdScheduler } from './diffusers/tcd.ts';
+export { unclipScheduler } from './diffusers/unclip.ts';
+export { unipcMultistep } from './diffusers/unipc-multistep.ts';
 export { type DpmAdaptiveOptions, dpmAdaptive } from './dpm-adaptive.ts';
 export { dpmFast } from './dpm-fast.ts';
 export { dpmSolver2SAncestral } from './dpm-solver-2s-ancestral.ts';
