@@ -18,6 +18,7 @@ import {
   type Dialect,
   type Feed,
   type HeldTensor,
+  hostWorkspace,
   RunError,
   type Session,
   SessionError,
@@ -190,6 +191,7 @@ class NodeDevice implements Device {
   readonly kind: NodeDeviceKind;
   readonly ops = cpuOps;
   // What onnxruntime-node leaves on a graphics card cannot be read back: the process would end.
+  readonly openWorkspace = () => hostWorkspace;
   readonly notes: string[] = [];
   dialect: Dialect;
   nextSession = 0;

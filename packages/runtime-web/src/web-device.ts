@@ -7,10 +7,13 @@ import {
   type Dialect,
   type Feed,
   type HeldTensor,
+  hostWorkspace,
   RunError,
+  type RunOptions,
   type Session,
   SessionError,
   untilAborted,
+  type Workspace,
 } from '@emulsion/runtime';
 import { type AnyTensor, cpuOps, type DType, type Tensor, tensor } from '@emulsion/tensor';
 import type * as OnnxruntimeWeb from 'onnxruntime-web';
@@ -19,6 +22,10 @@ import { separateWeights } from './external-weights.ts';
 import { nameOf } from './graphics-card.ts';
 import { messageOf } from './message-of.ts';
 import { isCrash, type Onnxruntime } from './onnxruntime.ts';
+import { GpuMemory } from './webgpu/gpu-memory.ts';
+import { GpuTensor } from './webgpu/gpu-tensor.ts';
+import { GpuWorkspace } from './webgpu/gpu-workspace.ts';
+import { KernelRunner } from './webgpu/kernel.ts';
 
 /** What goes wrong is thrown; onnxruntime need not print it as well. */
 const silently = { logSeverityLevel: 4 } as const;
@@ -26,9 +33,13 @@ const silently = { logSeverityLevel: 4 } as const;
 /** The name of a weight's file, which `separateWeights` gave it. */
 const locate = (file: FileRef) => (file.kind === 'path' ? file.path : file.name);
 
-function fromOnnx({ type, dims, data }: OnnxTensor): Tensor {
+/** An output of a graph, in the workspace or on the host. */
+async function takeOutput(value: OnnxTensor, workspace: GpuWorkspace | undefined): Promise<Tensor> {
+  const { type, dims } = value;
   if (type !== 'float32') throw new Error(`an output is ${type}, float32 was expected`);
-  return tensor(data as Float32Array, dims); // the type says so
+  // Without elements, it lies nowhere.
+  if (workspace && value.location === 'gpu-buffer') return workspace.memory.copy(value.gpuBuffer, dims);
+  return tensor((await value.getData()) as Float32Array, dims); // the type says so
 }
 
 /** A tensor as onnxruntime takes it. */
@@ -80,6 +91,17 @@ function toGpu(
   return Tensor.fromGpuBuffer(buffer, { dataType: dtype, dims, dispose: () => buffer.destroy() });
 }
 
+/** An input as onnxruntime takes it; what lies on the device is this device's. */
+function toInput(onnxruntime: typeof OnnxruntimeWeb, feed: Feed): OnnxTensor {
+  if (feed instanceof GpuTensor) {
+    const { dims, place } = feed;
+    return place instanceof GPUBuffer
+      ? onnxruntime.Tensor.fromGpuBuffer(place, { dataType: 'float32', dims })
+      : new onnxruntime.Tensor('float32', place, dims);
+  }
+  return 'data' in feed ? toOnnx(onnxruntime, feed) : (feed as WebHeldTensor).value;
+}
+
 class WebSession implements Session {
   readonly #device: WebDevice;
   readonly #name: string;
@@ -93,7 +115,7 @@ class WebSession implements Session {
 
   async run(
     feeds: Readonly<Record<string, Feed>>,
-    { signal }: Cancellable = {},
+    { signal, workspace }: RunOptions = {},
   ): Promise<Record<string, Tensor>> {
     signal?.throwIfAborted();
     this.#device.assertThere();
@@ -102,17 +124,22 @@ class WebSession implements Session {
     const run = this.#device.exclusively(async (onnxruntime) => {
       // Whoever stopped waiting while others ran needs no run.
       signal?.throwIfAborted();
-      const inputs = Object.entries(feeds).map(([name, feed]) => [
-        name,
-        // Held tensors are this device's.
-        'data' in feed ? toOnnx(onnxruntime, feed) : (feed as WebHeldTensor).value,
-      ]);
+      const own = workspace instanceof GpuWorkspace ? workspace : undefined;
+      await own?.memory.makeRoom();
+      const inputs = Object.entries(feeds).map(([name, feed]) => [name, toInput(onnxruntime, feed)]);
+      let outputs: InferenceSession.ReturnType = {};
       try {
-        const outputs = await loaded.run(Object.fromEntries(inputs), silently);
-        return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, fromOnnx(value)]));
+        outputs = await loaded.run(Object.fromEntries(inputs), silently);
+        const taken = Object.entries(outputs).map(
+          async ([name, value]) => [name, await takeOutput(value, own)] as const,
+        );
+        return Object.fromEntries(await Promise.all(taken));
       } catch (cause) {
         if (isCrash(cause)) throw cause;
         throw new RunError(`${this.#name} failed on ${this.#device.kind}: ${messageOf(cause)}`, { cause });
+      } finally {
+        // Its memory is onnxruntime's again.
+        for (const value of Object.values(outputs)) value.dispose();
       }
     });
     return untilAborted(run, signal);
@@ -134,6 +161,7 @@ export class WebDevice implements Device {
   readonly #onnxruntime: Onnxruntime;
   readonly #card: GPUDevice | undefined;
   readonly #sessions = new Set<Session>();
+  #kernels: KernelRunner | undefined;
   /** Aborted when the device goes away, with the error that says why. */
   readonly #gone = new AbortController();
 
@@ -201,6 +229,7 @@ export class WebDevice implements Device {
         loaded = await InferenceSession.create(writeModel(model, locate), {
           executionProviders: [this.#card ? { name: 'webgpu', device: this.#card } : 'wasm'],
           externalData: weights,
+          ...(this.#card && { preferredOutputLocation: 'gpu-buffer' }),
           ...silently,
         });
       } catch (cause) {
@@ -214,6 +243,18 @@ export class WebDevice implements Device {
       return session;
     });
     return untilAborted(loading, signal);
+  }
+
+  openWorkspace(): Workspace {
+    const device = this.#card;
+    if (!device) return hostWorkspace;
+    this.#kernels ??= new KernelRunner(device);
+    const whileThere = <T>(work: Promise<T>) => untilAborted(work, this.#gone.signal);
+    const whenIdle = (work: () => void) => {
+      // The memory of a card that went away went with it.
+      this.exclusively(async () => work()).catch(() => undefined);
+    };
+    return new GpuWorkspace(new GpuMemory({ device, whileThere }), this.#kernels, whenIdle);
   }
 
   async hold(tensor: AnyTensor): Promise<HeldTensor> {

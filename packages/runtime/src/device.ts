@@ -1,6 +1,7 @@
 // What it means to run graphs: a device makes sessions, a session runs one graph.
 import type { Model } from '@emulsion/onnx';
 import type { AnyTensor, DType, Tensor, TensorOps } from '@emulsion/tensor';
+import type { Workspace } from './workspace.ts';
 
 /** What graphs run on: in Node the processor, CUDA or WebGPU, in a browser WebGPU or WebAssembly. */
 export const deviceKinds = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
@@ -45,6 +46,12 @@ export interface HeldTensor {
 /** What an input of a graph is fed. */
 export type Feed = AnyTensor | HeldTensor;
 
+/** What one run is asked for. */
+export interface RunOptions extends Cancellable {
+  /** Where the outputs are put: in memory of the session's device; on the host unless given. */
+  readonly workspace?: Workspace | undefined;
+}
+
 /** A graph, ready to run. */
 export interface Session {
   /**
@@ -52,7 +59,7 @@ export interface Session {
    * @throws {RunError} if the device refuses or fails, {DeviceLostError} if it went away,
    * the signal's reason if it was aborted
    */
-  run(feeds: Readonly<Record<string, Feed>>, options?: Cancellable): Promise<Record<string, Tensor>>;
+  run(feeds: Readonly<Record<string, Feed>>, options?: RunOptions): Promise<Record<string, Tensor>>;
   /** Frees what the session holds on the device. A disposed session does not run again. */
   dispose(): Promise<void>;
 }
@@ -63,8 +70,10 @@ export interface Device {
   readonly dialect: Dialect;
   /** What the device is and why it was chosen, in sentences. */
   readonly notes: readonly string[];
-  /** Arithmetic between runs. */
+  /** Arithmetic between runs, on the host. */
   readonly ops: TensorOps;
+  /** Opens memory for a piece of work whose tensors stay, from run to run, where the device has them. */
+  openWorkspace(): Workspace;
   /**
    * Loads a graph with its weights.
    * @throws {SessionError} if the device cannot load it

@@ -7,7 +7,9 @@ export {
   deviceKinds,
   type Feed,
   type HeldTensor,
+  type RunOptions,
   type Session,
 } from './device.ts';
 export { DeviceLostError, DeviceUnavailableError, RunError, SessionError } from './errors.ts';
 export { untilAborted } from './until-aborted.ts';
+export { hostWorkspace, type Workspace } from './workspace.ts';
