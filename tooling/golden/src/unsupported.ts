@@ -26,7 +26,9 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', pipeline: 'IFPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'IFSuperResolutionPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'UnCLIPPipeline', reason: 'UnCLIP comes later' },
-  { area: 'adapters', reason: 'adapters come later' },
+  { area: 'adapters', family: 'lora', reason: 'LoRA comes later' },
+  { area: 'adapters', family: 'hypernetwork', reason: 'hypernetworks come later' },
+  { area: 'adapters', kind: 'textual_inversion_train', reason: 'training comes later' },
 ];
 
 /** The first entry that names a case with these traits. */
@@ -35,11 +37,20 @@ export function findUnsupported(
   traits: Traits,
   list: readonly Unsupported[] = unsupported,
 ): Unsupported | undefined {
-  return list.find(
-    (entry) =>
-      entry.area === area &&
-      (['kind', 'family', 'pipeline', 'scheduler'] as const).every(
-        (trait) => entry[trait] === undefined || entry[trait] === traits[trait],
-      ),
+  return list.find((entry) => names(entry, area, traits));
+}
+
+const names = (entry: Unsupported, area: Area, traits: Traits): boolean =>
+  entry.area === area &&
+  (['kind', 'family', 'pipeline', 'scheduler'] as const).every(
+    (trait) => entry[trait] === undefined || entry[trait] === traits[trait],
   );
+
+/** The entries of an area that name none of its cases. */
+export function uselessEntries(
+  area: Area,
+  cases: readonly Traits[],
+  list: readonly Unsupported[] = unsupported,
+): readonly Unsupported[] {
+  return list.filter((entry) => entry.area === area && !cases.some((traits) => names(entry, area, traits)));
 }
