@@ -2,7 +2,8 @@
 import type { Value } from '@emulsion/onnx';
 import type { Cancellable, Device, Feed, HeldTensor, Session } from '@emulsion/runtime';
 import { ShapeError, sizeOf, type Tensor, tensor, zeros } from '@emulsion/tensor';
-import { type SlotKind, slotInputs } from './adapter-slots.ts';
+import type { SlotKind } from './adapter-slots.ts';
+import { type SlotInput, slotOf } from './wanted-slots.ts';
 
 /** What an adapter adds to one module at strength 1. */
 export interface ModuleAdapter {
@@ -23,58 +24,6 @@ export interface NetworkAdapter {
    * @param progress the share of a painting's steps that is done
    */
   strength(module: string, progress: number): number;
-}
-
-/** The kinds of slots that each module needs, by path. */
-export type WantedSlots = ReadonlyMap<string, ReadonlySet<SlotKind>>;
-
-/** The slots that a network needs for these adapters. */
-export function wantedSlots(adapters: readonly NetworkAdapter[]): WantedSlots {
-  const wanted = new Map<string, Set<SlotKind>>();
-  for (const { modules } of adapters) {
-    for (const [module, { lowRank, delta, bias }] of modules) {
-      const kinds = wanted.get(module) ?? new Set();
-      if (lowRank) kinds.add('lowRank');
-      if (delta) kinds.add('delta');
-      if (bias) kinds.add('bias');
-      wanted.set(module, kinds);
-    }
-  }
-  return wanted;
-}
-
-/** The slots that a graph has, read from its inputs. */
-export function slotsOf(inputs: readonly Value[]): WantedSlots {
-  const slots = new Map<string, Set<SlotKind>>();
-  for (const input of inputs) {
-    const slot = slotOf(input);
-    if (slot) slots.set(slot.module, (slots.get(slot.module) ?? new Set()).add(slot.kind));
-  }
-  return slots;
-}
-
-/** What an input of a slot holds. */
-type Content = 'down' | 'up' | 'delta' | 'scale';
-
-interface SlotInput {
-  readonly module: string;
-  readonly kind: SlotKind;
-  readonly content: Content;
-}
-
-const contents: ReadonlyMap<string, Omit<SlotInput, 'module'>> = new Map(
-  // The keys of the table are those of its type.
-  (Object.keys(slotInputs) as SlotKind[]).flatMap((kind) =>
-    Object.entries(slotInputs[kind]).map(
-      ([content, name]) => [name, { kind, content: content as Content }] as const,
-    ),
-  ),
-);
-
-function slotOf({ name }: Value): SlotInput | undefined {
-  const dot = name.lastIndexOf('.');
-  const found = contents.get(name.slice(dot + 1));
-  return found && dot > 0 ? { module: name.slice(0, dot), ...found } : undefined;
 }
 
 /** Ranks are filled up with zeros to a multiple of this, which kernels are quicker with, and some only right. */

@@ -4,13 +4,14 @@ import type { Device } from '@emulsion/runtime';
 import { createRng, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { AdapterFeeds, type ModuleAdapter, type NetworkAdapter, slotsOf } from './adapter-feeds.ts';
+import { AdapterFeeds, type ModuleAdapter, type NetworkAdapter } from './adapter-feeds.ts';
 import { slotKinds } from './adapter-slots.ts';
 import { conv2d } from './conv2d.ts';
 import { enlargingConv2d } from './enlarging-conv2d.ts';
 import { linear } from './linear.ts';
 import { NetworkBuilder } from './network-builder.ts';
 import { groupNorm, layerNorm } from './norms.ts';
+import { slotsOf } from './wanted-slots.ts';
 import { WeightScope } from './weight-scope.ts';
 
 let device: Device;

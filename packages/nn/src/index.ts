@@ -1,13 +1,11 @@
 export { activate } from './activations.ts';
 export { type AdaptableNetwork, unadaptable, weightReader } from './adaptable-network.ts';
+export { AdaptableSession } from './adaptable-session.ts';
 export {
   AdapterFeeds,
   type ModuleAdapter,
   type NetworkAdapter,
   type SlottedSession,
-  slotsOf,
-  type WantedSlots,
-  wantedSlots,
 } from './adapter-feeds.ts';
 export { type AdapterSlots, type SlotKind, slotKinds } from './adapter-slots.ts';
 export { type AttentionInputs, attention } from './attention.ts';
@@ -24,4 +22,13 @@ export { type ResnetBlockShape, resnetBlock } from './resnet-block.ts';
 export { rmsNorm } from './rms-norm.ts';
 export { type TimestepFeaturesOptions, timestepFeatures } from './timestep-features.ts';
 export { pixelsToTokens, tokensToPixels } from './tokens.ts';
+export {
+  assertSlots,
+  missingSlot,
+  slotsOf,
+  slotsWith,
+  unitedSlots,
+  type WantedSlots,
+  wantedSlots,
+} from './wanted-slots.ts';
 export { WeightError, WeightScope } from './weight-scope.ts';

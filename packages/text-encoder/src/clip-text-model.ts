@@ -1,5 +1,12 @@
 // CLIP's text encoder (Radford et al. 2021), transformers' CLIPTextModel, as a graph.
-import { clipEncoderLayer, layerNorm, linear, NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import {
+  type AdapterSlots,
+  clipEncoderLayer,
+  layerNorm,
+  linear,
+  NetworkBuilder,
+  type WeightScope,
+} from '@emulsion/nn';
 import { dataTypeNumbers, type Model, type Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
@@ -14,6 +21,7 @@ import type { ClipTextConfig } from './clip-config.ts';
  * stand for. Outputs, float32: `hidden_state` and, with the final layer norm, `last_hidden_state`
  * `[batch, sequence, hiddenSize]` of that layer; `pooled` `[batch, hiddenSize]`, the last layer at the end tokens; and
  * `text_embeds` `[batch, projectionDim]` if the checkpoint has a projection.
+ * @param slots where adapters may enter, nowhere unless given; their inputs are `slotInputs` of @emulsion/nn
  * @throws {WeightError} if the weights do not match the configuration
  */
 export function clipTextModel(
@@ -21,9 +29,10 @@ export function clipTextModel(
   config: ClipTextConfig,
   weights: WeightScope,
   dialect: Dialect,
+  slots?: AdapterSlots,
 ): Model {
   const { hiddenSize, layers, epsilon, projectionDim } = config;
-  const n = new NetworkBuilder(name, dialect);
+  const n = new NetworkBuilder(name, dialect, slots);
   const inputIds = n.input('input_ids', 'int32', ['batch', 'sequence']);
   const layer = n.input('layer', 'int32', [1]);
   const endPositions = n.input('end_positions', 'int32', ['batch']);

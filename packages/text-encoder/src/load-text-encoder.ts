@@ -1,6 +1,13 @@
 // CLIP's text encoder loaded from its folder, ready to encode.
 import { type Folder, openOnnx, openWeights, readJson } from '@emulsion/checkpoints';
-import { WeightScope } from '@emulsion/nn';
+import {
+  type AdaptableNetwork,
+  AdaptableSession,
+  slotsWith,
+  unadaptable,
+  WeightScope,
+  weightReader,
+} from '@emulsion/nn';
 import type { Cancellable, Device, Session } from '@emulsion/runtime';
 import { InvalidArgumentError, ShapeError, type Tensor, tensor, zeros } from '@emulsion/tensor';
 import { type ClipTextConfig, parseClipTextConfig } from './clip-config.ts';
@@ -28,7 +35,7 @@ export interface TextEncoderOutputs {
 }
 
 /** A loaded text encoder. */
-export interface TextEncoder {
+export interface TextEncoder extends AdaptableNetwork {
   readonly config: ClipTextConfig;
   /** Names of weights in the checkpoint that the network does not use. */
   readonly unusedWeights: readonly string[];
@@ -59,14 +66,20 @@ export async function loadTextEncoder(
 ): Promise<TextEncoder> {
   const config = parseClipTextConfig('text encoder', await readJson(folder, 'config.json'));
   if (await folder.has('model.onnx')) return loadReadyMade(folder, config, { device, signal });
-  const weights = WeightScope.of(
-    'text encoder',
-    await openWeights(folder, { ...(variant !== undefined && { variant }) }),
+  const stored = await openWeights(folder, { ...(variant !== undefined && { variant }) });
+  const weights = WeightScope.of('text encoder', stored);
+  // A graph of a processor has slots for LoRAs from the start.
+  const isCheap = (module: string) => device.dialect.branches && module.includes('encoder.layers.');
+  const session = await AdaptableSession.load(
+    device,
+    (slots) => clipTextModel('text encoder', config, weights, device.dialect, slotsWith(slots, isCheap)),
+    { signal },
   );
-  const model = clipTextModel('text encoder', config, weights, device.dialect);
-  const session = await device.createSession(model, { signal });
   return {
     config,
+    weights: stored,
+    readWeight: weightReader('text encoder', folder, stored),
+    adapt: (adapters, options) => session.adapt(adapters, options),
     // Old checkpoints store the positions 0, 1, 2, …
     unusedWeights: weights.unused().filter((name) => !name.endsWith('embeddings.position_ids')),
     encode: (inputs, options) => encode(session, config, inputs, options),
@@ -88,6 +101,7 @@ async function loadReadyMade(
   return {
     config,
     unusedWeights: [],
+    ...unadaptable('text encoder'),
     async encode(inputs, options) {
       if (inputs.clipSkip && !skipsLayers) {
         throw new InvalidArgumentError(
@@ -106,7 +120,7 @@ async function loadReadyMade(
 }
 
 async function encode(
-  session: Session,
+  session: Pick<Session, 'run'>,
   config: ClipTextConfig,
   { inputIds, learnedVectors, clipSkip = 0 }: TextEncoderInputs,
   options?: Cancellable,
