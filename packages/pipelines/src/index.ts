@@ -7,6 +7,7 @@ export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 export { type InpaintOptions, inpaint } from './inpaint.ts';
 export { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
 export { type Known, keepKnown } from './keep-known.ts';
+export { type InterpolateOptions, interpolate } from './interpolate.ts';
 export { latentConsistencyImageToImage } from './latent-consistency.ts';
 export type { LoadPart } from './load-part.ts';
 export {

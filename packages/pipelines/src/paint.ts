@@ -43,19 +43,39 @@ export async function guidedByPrompts(
   added: Partial<UnetCondition> = {},
   beginIndex = 0,
 ): Promise<Subject<Guided<UnetCondition>>> {
-  const { guidanceRescale = 0, signal } = options;
-  const { ops } = parts.device;
   assertChannels(parts, dims[1]! + (added.appended?.dims[1] ?? 0));
   const { wantsNegativeOutput } = request.scheduler;
+  const conditions = await encodePrompts(parts, options, request, dims);
+  return guidedBy(parts, options, request, dims, conditions, added, beginIndex);
+}
+
+/** What prompts are to the U-Net, a row for each picture. @param dims of the latents */
+export function encodePrompts(
+  parts: StableDiffusionParts,
+  options: PaintOptions,
+  request: PaintRequest,
+  dims: readonly number[],
+): Promise<Guided<UnetCondition>> {
   const guidanceScale = networkScale(parts, options, wantsNegativeOutput);
-  const { positive, negative } = await encodeConditions(parts, options, {
-    ...request,
-    ...pictureSize(parts, dims),
-    guided: guidanceScale !== 1 || wantsNegativeOutput,
-  });
-  const totalSteps = request.plan.timesteps.length - beginIndex;
-  const size = pictureSize(parts, dims);
-  const painting = { pictures: request.pictures, totalSteps, ops, ...size };
+  const guided = networkScale(parts, options, wantsNegativeOutput) !== 1 || wantsNegativeOutput;
+  return encodeConditions(parts, options, { ...request, ...pictureSize(parts, dims), guided });
+}
+
+/** The U-Net, and the conditions that it is guided by; arguments as of `guidedByPrompts`. */
+export function guidedBy(
+  parts: StableDiffusionParts,
+  options: PaintOptions,
+  { pictures, scheduler, plan }: PaintRequest,
+  dims: readonly number[],
+  { positive, negative }: Guided<UnetCondition>,
+  added: Partial<UnetCondition> = {},
+  beginIndex = 0,
+): Subject<Guided<UnetCondition>> {
+  const { guidanceRescale = 0, signal } = options;
+  const { ops } = parts.device;
+  const { wantsNegativeOutput } = scheduler;
+  const totalSteps = plan.timesteps.length - beginIndex;
+  const painting = { pictures, totalSteps, ops, ...pictureSize(parts, dims) };
   const controls = guidedControls(parts.controlNets ?? [], options, painting);
   const guide = wantsNegativeOutput ? guidanceWithNegative : classifierFreeGuidance;
   return {

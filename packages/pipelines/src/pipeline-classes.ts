@@ -4,6 +4,7 @@ import type { HighResolutionOptions } from './high-resolution.ts';
 import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 import type { InpaintOptions } from './inpaint.ts';
 import type { InstructPix2PixOptions } from './instruct-pix2pix.ts';
+import type { InterpolateOptions } from './interpolate.ts';
 import { latentConsistencyImageToImage } from './latent-consistency.ts';
 import type { OutpaintOptions } from './outpaint.ts';
 import type { PaintResult } from './paint-options.ts';
@@ -21,6 +22,8 @@ const outpaint = async (parts: StableDiffusionParts, options: OutpaintOptions) =
   (await import('./outpaint.ts')).outpaint(parts, options);
 const highResolution = async (parts: StableDiffusionParts, options: HighResolutionOptions) =>
   (await import('./high-resolution.ts')).highResolution(parts, options);
+const interpolate = async (parts: StableDiffusionParts, options: InterpolateOptions) =>
+  (await import('./interpolate.ts')).interpolate(parts, options);
 const upscale = async (parts: StableDiffusionParts, options: UpscaleOptions) =>
   (await import('./upscale.ts')).upscale(parts, options);
 
@@ -35,6 +38,7 @@ export type StableDiffusionRequest =
   | InpaintOptions
   | OutpaintOptions
   | InstructPix2PixOptions
+  | InterpolateOptions
   | UpscaleOptions;
 
 type Task<Options> = (parts: StableDiffusionParts, options: Options) => Promise<PaintResult>;
@@ -158,6 +162,9 @@ export async function paintAs(
   }
   if (fromText && 'hiresScale' in request && request.hiresScale !== undefined) {
     return highResolution(parts, { ...request, ...settings });
+  }
+  if (fromText && 'frames' in request && request.frames !== undefined) {
+    return interpolate(parts, { ...request, ...settings });
   }
   if (fromText) return fromText(parts, { ...request, ...settings });
   throw new InvalidArgumentError('image: this pipeline changes a picture. Give one.');

@@ -77,6 +77,7 @@ const foreign = [
   'maskImage',
   'expand',
   'hiresScale',
+  'frames',
   'controlImage',
   'imageGuidanceScale',
   'guidanceRescale',
