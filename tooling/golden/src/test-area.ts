@@ -4,7 +4,7 @@ import { goldenFamilies } from '@emulsion/testing';
 import { expect, test } from 'vitest';
 import type { Area } from './areas.ts';
 import { type CaseJson, type GoldenArea, type GoldenCase, openArea } from './golden-area.ts';
-import { findUnsupported, type Traits } from './unsupported.ts';
+import { findUnsupported, type Traits, uselessEntries } from './unsupported.ts';
 
 /** Compares what Emulsion gives with what was recorded; throws if they differ. */
 export type Check = () => void | Promise<void>;
@@ -31,6 +31,10 @@ export async function testArea<Json extends CaseJson>(area: Area, tests: AreaTes
     const names = opened?.cases.map(({ name }) => name) ?? [`${area} is not in this folder`];
     expect(names).not.toEqual([]);
     expect(new Set(names).size).toBe(names.length);
+  });
+  const allTraits = opened?.cases.flatMap(({ json }) => tests.traits(json)) ?? [];
+  test(`what is unsupported of the ${area} data is in it`, () => {
+    expect(uselessEntries(area, allTraits)).toEqual([]);
   });
   for (const golden of opened?.cases ?? []) {
     if (goldenFamilies && !goldenFamilies.includes(golden.json.family ?? '')) continue;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { findUnsupported, unsupported } from './unsupported.ts';
+import { findUnsupported, unsupported, uselessEntries } from './unsupported.ts';
 
 test('an entry names the cases that have all of its traits', () => {
   const unet = { kind: 'unet', family: 'sdxl' };
@@ -8,6 +8,15 @@ test('an entry names the cases that have all of its traits', () => {
   expect(findUnsupported('models', { ...unet, family: 'sd1' }, list)).toBeUndefined();
   expect(findUnsupported('models', { kind: 'vae', family: 'sdxl' }, list)).toBeUndefined();
   expect(findUnsupported('onnx', unet, list)).toBeUndefined();
+});
+
+test('an entry that names no case of its area is useless', () => {
+  const list = [
+    { area: 'models', kind: 'unet', reason: 'later' },
+    { area: 'models', kind: 'vae', reason: 'later' },
+    { area: 'onnx', kind: 'vae', reason: 'later' },
+  ] as const;
+  expect(uselessEntries('models', [{ kind: 'unet', family: 'sd1' }], list)).toEqual([list[1]]);
 });
 
 test('every entry has a reason, and no two name the same', () => {
