@@ -6,9 +6,11 @@ import {
   writeSafetensors,
 } from '@emulsion/checkpoints';
 import { type AnyTensor, type Tensor, tensor, toFloat16, zeros } from '@emulsion/tensor';
+import { openFixture } from '@emulsion/testing';
 import { describe, expect, test } from 'vitest';
 import { AdapterMismatchError } from '../errors.ts';
 import type { ModelModules } from '../model-modules.ts';
+import type { LowRankChange } from '../module-change.ts';
 import { at, loadTensors, randomTensors } from '../testing/adapter-file.ts';
 import { loadLora } from './load-lora.ts';
 
@@ -224,6 +226,15 @@ test('half precision becomes float32', async () => {
   expect(weight.up.dtype).toBe('float32');
   for (const [i, value] of weight.up.data.entries()) expect(value).toBeCloseTo(up.data[i]! / 2, 2);
   for (const [i, value] of weight.down.data.entries()) expect(value).toBeCloseTo(down.data[i]!, 2);
+});
+
+test('files of PyTorch are read too', async () => {
+  const { changes, report } = await loadLora(await openFixture('pytorch'), 'lora.pt', { model });
+  expect(report.matched).toHaveLength(3);
+  expect(changes).toHaveLength(1);
+  const { up, down } = changes[0]!.weight as LowRankChange;
+  expect(up).toEqual(tensor([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5], [6, 2]));
+  expect(down).toEqual(tensor([0, 1, 2, 3, 4, 5, 6, 7], [2, 4]));
 });
 
 test('a change of four channels leaves the mask of an inpainting model as it was', async () => {
