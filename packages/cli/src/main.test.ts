@@ -17,6 +17,7 @@ import {
 } from '../../../tooling/hub-server/src/start-hub-server.ts';
 
 const tiny = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
+const adapterFiles = fileURLToPath(new URL('../../../fixtures/golden/open/adapters/files', import.meta.url));
 const main = new URL('./main.ts', import.meta.url).href;
 
 let folder: string;
@@ -114,6 +115,31 @@ test('it paints with a given model, sampler, size and number, and tells programs
   });
   const { image } = decodePng(await readFile(join(folder, 'cat-2.png')));
   expect([image.width, image.height]).toEqual([64, 96]);
+});
+
+test('the prompt may name embeddings, and the command says by what', async () => {
+  const embedding = join(adapterFiles, 'ti_my-emb3_diffusers.bin');
+  const paint = (...args: string[]) =>
+    run(
+      ...['paint', 'a <my-emb3>', '--model', tiny, '--steps', '1', '--seed', '3', '--json'],
+      ...['--output', 'named.png', '--save-latents', 'named.safetensors', ...args],
+    );
+  const latents = () => readFile(join(folder, 'named.safetensors'));
+  const { stdout } = await paint(
+    '--embedding',
+    embedding,
+    '--embedding',
+    join(adapterFiles, 'ti_my-emb1_a1111.pt'),
+  );
+  const notes = stdout
+    .split('\n')
+    .filter((line) => line.includes('"note"'))
+    .map((line) => JSON.parse(line).message);
+  expect(notes).toContain('Prompts name an embedding by "<my-emb3>".');
+  expect(notes).toContain('It was saved as "my-emb1"; here prompts name it by "ti_my-emb1_a1111".');
+  const named = await latents();
+  expect((await paint()).code).toBe(0);
+  expect(named.equals(await latents())).toBe(false);
 });
 
 test('it paints what is masked, and leaves the rest of the picture alone', async () => {
@@ -290,6 +316,21 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
       ),
     ],
     /"MagicModel" in model_index\.json is not supported as "unet"\. UNet2DConditionModel is\./,
+  ],
+  [
+    'an embedding that is not there',
+    async () => ['--embedding', join(folder, 'nowhere.pt')],
+    /--embedding: there is no file ".*nowhere\.pt"\. Check the path\./,
+  ],
+  [
+    'a file that is no embedding',
+    async () => ['--embedding', join(adapterFiles, 'hn_old_format.pt')],
+    /hn_old_format\.pt: it holds no embedding\. Give a \.pt, /,
+  ],
+  [
+    'an embedding of another width',
+    async () => ['--embedding', join(adapterFiles, 'ti_my-emb1_diffusers.bin')],
+    /Embedding "<my-emb1>": its vectors are 32 wide, those of this model's text encoder \d+\./,
   ],
   ['a model that is not there', async () => ['--model', join(folder, 'nowhere')], /there is no such folder/],
   [

@@ -134,6 +134,11 @@ function program(
     .option('--images <n>', 'number of pictures', atLeast(1))
     .option('--clip-skip <n>', "how many of the text encoder's last layers are left out", atLeast(0))
     .option('--eta <x>', 'amount of noise that a stochastic sampler adds', number)
+    .option(
+      '--embedding <file>',
+      'embedding that the prompt may name (.pt, .bin, .safetensors, PNG card); may be given several times',
+      (file: string, files: readonly string[] = []) => [...files, file],
+    )
     .option('--truncate-prompt', 'cut a prompt that is longer than the model reads')
     .addOption(
       new Option('--device <device>', 'what to run on')

@@ -7,6 +7,7 @@ import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from 
 import { loadPipeline, type Margins, type PaintResult } from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
 import type { RngKind } from '@emulsion/tensor';
+import { readEmbeddings } from './embedding-files.ts';
 import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
 import { assertWritable, fileNameOf, numberedPath, writeWhole } from './output-files.ts';
@@ -36,6 +37,7 @@ export interface PaintOptions {
   readonly clipSkip?: number;
   readonly eta?: number;
   readonly truncatePrompt?: boolean;
+  readonly embedding?: readonly string[];
   readonly device: DeviceKind | 'auto';
   readonly dtype?: 'float32' | 'float16';
   readonly output?: string;
@@ -85,6 +87,7 @@ export async function paint(
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
   const latents = options.latents === undefined ? undefined : await readLatents(options.latents);
   const pictures = await readPictures(options);
+  const embeddings = await readEmbeddings(options.embedding ?? []);
   const pipeline = await loadPipeline(options.model ?? fileURLToPath(modelUrl), {
     device: options.device,
     dtype: options.dtype,
@@ -108,7 +111,12 @@ export async function paint(
       hiresSteps: options.hiresSteps,
     };
     const ownScheduler = String(pipeline.schedulerConfig._class_name);
-    for (const message of pipeline.notes) report.send({ event: 'note', message });
+    const notes = embeddings.flatMap((embedding) => [
+      `Prompts name an embedding by "${embedding.name}".`,
+      ...embedding.notes,
+      ...pipeline.promptEncoder.embeddings.add(embedding),
+    ]);
+    for (const message of [...pipeline.notes, ...notes]) report.send({ event: 'note', message });
     const result = await pipeline({
       prompt,
       negativePrompt: options.negativePrompt,
