@@ -2,7 +2,14 @@
 import type { Weight, Weights } from '@emulsion/checkpoints';
 import { attention, linear, type NetworkBuilder, WeightScope } from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
-import { InvalidArgumentError, ShapeError, type Tensor, tensor, zeros } from '@emulsion/tensor';
+import {
+  InvalidArgumentError,
+  ShapeError,
+  type Tensor,
+  type TensorOps,
+  tensor,
+  zeros,
+} from '@emulsion/tensor';
 import type { BlockConfig, UnetConfig, UnetEncoderConfig } from './unet-config.ts';
 
 /** A picture, or several that count as one, which a U-Net attends to. */
@@ -57,8 +64,8 @@ export function assertImageAdapter(config: UnetConfig, weights: Weights): void {
   const { crossAttentionDim } = config;
   const layers = crossAttentionLayers(config);
   for (const [i, { path, channels }] of layers.entries()) {
-    for (const of of ['k', 'v'] as const) {
-      const name = `${projection(i, of)}.weight`;
+    for (const half of ['k', 'v'] as const) {
+      const name = `${projection(i, half)}.weight`;
       const dims = weights.get(name)?.dims;
       if (dims?.length === 2 && dims[0] === channels && dims[1] === crossAttentionDim) continue;
       throw new InvalidArgumentError(
@@ -80,10 +87,19 @@ export interface ImagePromptSlot {
   readonly masked: boolean;
 }
 
-export const slotOf = ({ attention: weights, mask }: ImagePrompt): ImagePromptSlot => ({
+/** What is written into a graph for a prompt. */
+export const imagePromptSlot = ({ attention: weights, mask }: ImagePrompt): ImagePromptSlot => ({
   attention: weights,
   masked: mask !== undefined,
 });
+
+/** Whether a graph for some prompts is one for others too. */
+export const isSamePrompts = (
+  some: readonly ImagePromptSlot[],
+  others: readonly ImagePromptSlot[],
+): boolean =>
+  some.length === others.length &&
+  some.every((slot, i) => slot.attention === others[i]!.attention && slot.masked === others[i]!.masked);
 
 /** What an attention layer made of the text, and what it makes of the pictures. */
 export type AttendPictures = (
@@ -167,7 +183,7 @@ export function imagePromptFeeds(
   slots: readonly ImagePromptSlot[],
   prompts: readonly ImagePrompt[] | undefined,
   dims: readonly number[],
-  resize: (mask: Tensor, height: number, width: number) => Tensor,
+  ops: TensorOps,
 ): Record<string, Tensor> {
   const [batch = 0] = dims;
   const { crossAttentionDim } = config;
@@ -186,8 +202,12 @@ export function imagePromptFeeds(
     feeds[`image_scales_${i}`] = tensor(scalesOf(prompt, count), [count]);
     if (!masked) continue;
     for (const [level, { height, width }] of sizes.entries()) {
-      const mask = prompt?.mask ? resize(prompt.mask, height, width) : zeros([height * width]);
-      feeds[`image_mask_${i}_${level}`] = tensor(mask.data, [1, height * width, 1]);
+      const mask = prompt?.mask && ops.interpolate(prompt.mask, height, width, 'bicubic');
+      feeds[`image_mask_${i}_${level}`] = tensor(mask?.data ?? new Float32Array(height * width), [
+        1,
+        height * width,
+        1,
+      ]);
     }
   }
   return feeds;

@@ -1,5 +1,12 @@
 export { guidanceFeatures } from './guidance-features.ts';
 export {
+  assertImageAdapter,
+  type CrossAttentionLayer,
+  crossAttentionLayers,
+  type ImagePrompt,
+  type ImagePromptSlot,
+} from './image-prompts.ts';
+export {
   type ControlResiduals,
   type LoadOptions,
   loadUnet,
@@ -20,7 +27,7 @@ export {
   type UnetEncoderConfig,
 } from './unet-config.ts';
 export type { UnetDecoderConfig } from './unet-decoder.ts';
-export { type UnetEncoder, unetEncoder } from './unet-encoder.ts';
+export { type UnetEncoder, type UnetEncoderAdditions, unetEncoder } from './unet-encoder.ts';
 export {
   type AddedConditions,
   assertDims,

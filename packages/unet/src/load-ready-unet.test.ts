@@ -47,6 +47,9 @@ test('what its graph cannot take is refused with a reason', async () => {
   await expect(unet.predict({ ...inputs, timestepCond: zeros([2, 256]) })).rejects.toThrow(
     'unet: this model\'s graph is ready-made and has no input "timestep_cond". Leave it out.',
   );
+  await expect(unet.predict({ ...inputs, adapterFeatures: [] })).rejects.toThrow(
+    "unet: this model's graph is ready-made and takes no T2I-Adapters. Use the model in diffusers layout, with its weights.",
+  );
 });
 
 test('an input that is missing is named', async () => {

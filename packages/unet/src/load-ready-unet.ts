@@ -47,6 +47,11 @@ async function predict(
   inputs: ReadyUnetInputs,
   options?: Cancellable,
 ): Promise<Tensor> {
+  if (inputs.adapterFeatures || inputs.imagePrompts) {
+    throw new InvalidArgumentError(
+      `unet: this model's graph is ready-made and takes no ${inputs.imagePrompts ? 'IP' : 'T2I'}-Adapters. Use the model in diffusers layout, with its weights.`,
+    );
+  }
   const feeds = feedsOf(inputs, ranks.get('timestep'));
   for (const name of ranks.keys()) {
     if (!feeds[name])

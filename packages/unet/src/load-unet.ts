@@ -3,16 +3,16 @@ import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import {
   type AdaptableNetwork,
   AdapterFeeds,
-  type AdapterSlots,
-  type SlotKind,
+  slotsWith,
   unadaptable,
-  type WantedSlots,
   WeightScope,
   wantedSlots,
   weightReader,
 } from '@emulsion/nn';
-import type { Cancellable, Device, Dialect } from '@emulsion/runtime';
-import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
+import type { Cancellable, Device } from '@emulsion/runtime';
+import { InvalidArgumentError, type Tensor, type TensorOps, zeros } from '@emulsion/tensor';
+import { assertImageAdapter, type ImagePrompt, imagePromptFeeds, imagePromptSlot } from './image-prompts.ts';
+import { intrablockFeeds } from './intrablock-features.ts';
 import { loadReadyUnet } from './load-ready-unet.ts';
 import { SessionByVariant } from './session-by-variant.ts';
 import { unet2dCondition } from './unet-2d-condition.ts';
@@ -31,6 +31,13 @@ export interface UnetInputs extends UnetEncoderInputs {
   /** The share of the painting's steps that is done, for adapters whose strength changes on the way; 0 unless given. */
   readonly progress?: number | undefined;
   readonly residuals?: ControlResiduals | undefined;
+  /**
+   * What a T2I-Adapter adds to the features of each block of the way down, and of the middle if there is one more:
+   * `[1 or batch, channels, …]` as they are.
+   */
+  readonly adapterFeatures?: readonly Tensor[] | undefined;
+  /** Pictures that the layers attend to beside the text. */
+  readonly imagePrompts?: readonly ImagePrompt[] | undefined;
 }
 
 /** A loaded U-Net. */
@@ -73,7 +80,8 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
     ({ slots, ...variant }) =>
       unet2dCondition('unet', config, weights, device.dialect, {
         ...variant,
-        slots: adapterSlots(device.dialect, slots),
+        // A graph of a processor has them from the start.
+        slots: slotsWith(slots, (module) => device.dialect.branches && isTransformers(module)),
       }),
     2 ** (config.downBlocks.length - 1),
   );
@@ -88,7 +96,7 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
       const { inputs } = await sessions.of({ slots: wantedSlots(given) }, options);
       await adapters.adapt(given, inputs);
     },
-    predict: (inputs, options) => predict(sessions, adapters, config, inputs, options),
+    predict: (inputs, options) => predict(sessions, adapters, config, device.ops, inputs, options),
     async dispose() {
       await adapters.dispose();
       await sessions.dispose();
@@ -99,26 +107,30 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
 /** The layers that nearly all LoRAs are made for: those of the transformers. */
 const isTransformers = (module: string) => /\.attentions\.\d+\.(transformer_blocks\.|proj_)/.test(module);
 
-/** The slots that are wanted, and those that cost next to nothing. */
-function adapterSlots({ branches }: Dialect, wanted: WantedSlots): AdapterSlots {
-  return (module) => {
-    const kinds = new Set<SlotKind>(wanted.get(module));
-    if (branches && isTransformers(module)) kinds.add('lowRank');
-    return kinds;
-  };
-}
-
 async function predict(
   sessions: SessionByVariant,
   adapters: AdapterFeeds,
   config: UnetConfig,
+  ops: TensorOps,
   inputs: UnetInputs,
   options: Cancellable = {},
 ): Promise<Tensor> {
   const feeds = unetEncoderFeeds('unet', config, inputs);
-  const { sample, progress = 0 } = inputs;
-  const loaded = await sessions.of({ dims: sample.dims, residuals: inputs.residuals !== undefined }, options);
-  const added = loaded.variant.residuals ? residualFeeds(config, inputs.residuals) : {};
+  const { sample, progress = 0, residuals, adapterFeatures, imagePrompts } = inputs;
+  for (const { attention } of imagePrompts ?? []) assertImageAdapter(config, attention);
+  const wanted = {
+    dims: sample.dims,
+    residuals: residuals !== undefined,
+    features: adapterFeatures !== undefined,
+    ...(imagePrompts && { imagePrompts: imagePrompts.map(imagePromptSlot) }),
+  };
+  const loaded = await sessions.of(wanted, options);
+  const { variant } = loaded;
+  const added = {
+    ...(variant.residuals && residualFeeds(config, residuals)),
+    ...(variant.features && intrablockFeeds(config, adapterFeatures, sample.dims)),
+    ...imagePromptFeeds(config, variant.imagePrompts, imagePrompts, sample.dims, ops),
+  };
   const outputs = await adapters.run(loaded, { ...feeds, ...added }, { ...options, progress });
   return outputs.model_output!;
 }

@@ -1,8 +1,8 @@
 // The one session that is kept of a U-Net, replaced when a call needs another of its graphs.
-import { type SlottedSession, slotsOf, type WantedSlots } from '@emulsion/nn';
+import { assertSlots, missingSlot, type SlottedSession, unitedSlots, type WantedSlots } from '@emulsion/nn';
 import type { Model } from '@emulsion/onnx';
 import type { Cancellable, Device } from '@emulsion/runtime';
-import { InvalidArgumentError } from '@emulsion/tensor';
+import { type ImagePromptSlot, isSamePrompts } from './image-prompts.ts';
 import type { Sizes } from './up-blocks.ts';
 
 /** What a call asks of the graph. */
@@ -10,6 +10,10 @@ export interface WantedVariant {
   /** `[batch, channels, height, width]` of the samples; those of the calls before, if there are none. */
   readonly dims?: readonly number[];
   readonly residuals?: boolean;
+  /** Whether there are features of T2I-Adapters. */
+  readonly features?: boolean;
+  /** Pictures that are attended to; those of the calls before, if there are none. */
+  readonly imagePrompts?: readonly ImagePromptSlot[];
   /** Slots for adapters. */
   readonly slots?: WantedSlots;
 }
@@ -18,8 +22,18 @@ export interface WantedVariant {
 export interface LoadedVariant {
   readonly sizes: Sizes;
   readonly residuals: boolean;
+  readonly features: boolean;
+  readonly imagePrompts: readonly ImagePromptSlot[];
   readonly slots: WantedSlots;
 }
+
+const plain: LoadedVariant = {
+  sizes: 'halvable',
+  residuals: false,
+  features: false,
+  imagePrompts: [],
+  slots: new Map(),
+};
 
 interface Loaded extends SlottedSession {
   readonly variant: LoadedVariant;
@@ -28,13 +42,13 @@ interface Loaded extends SlottedSession {
 /**
  * The session for the calls that come: loaded for sizes that can be halved, without residuals and with no more slots for
  * adapters than cost nothing, and anew when others come. Once there were residuals it takes them on, also where none are
- * given: ControlNets pause and go on. It keeps slots likewise.
+ * given: ControlNets pause and go on. It keeps what other adapters need likewise.
  */
 export class SessionByVariant {
   readonly #device: Device;
   readonly #write: (variant: LoadedVariant) => Model;
   readonly #divisor: number;
-  #variant: LoadedVariant = { sizes: 'halvable', residuals: false, slots: new Map() };
+  #variant = plain;
   #loading: Promise<Loaded> | undefined;
   #disposed = false;
 
@@ -58,7 +72,7 @@ export class SessionByVariant {
     // Others may have begun to load while this call waited.
     if (this.#loading !== former) return this.of(wanted, options);
     const model = this.#write(variant);
-    assertSlots(model, variant);
+    assertSlots(model, variant.slots);
     const replace = async (): Promise<Loaded> => {
       await loaded?.session.dispose();
       const session = await this.#device.createSession(model, options);
@@ -77,13 +91,16 @@ export class SessionByVariant {
   }
 
   /** The variant for a call, and what calls before wanted. */
-  #widened({ dims, residuals = false, slots = new Map() }: WantedVariant): LoadedVariant {
-    const { sizes, residuals: hadResiduals, slots: formerSlots } = this.#variant;
+  #widened(wanted: WantedVariant): LoadedVariant {
+    const { dims, residuals = false, features = false, imagePrompts, slots = new Map() } = wanted;
+    const { sizes, residuals: hadResiduals, features: hadFeatures, slots: formerSlots } = this.#variant;
     const isHalvable = dims?.slice(2).every((size) => size % this.#divisor === 0);
     return {
       sizes: isHalvable === undefined ? sizes : isHalvable ? 'halvable' : 'any',
       residuals: residuals || hadResiduals,
-      slots: union(formerSlots, slots),
+      features: features || hadFeatures,
+      imagePrompts: imagePrompts ?? this.#variant.imagePrompts,
+      slots: unitedSlots(formerSlots, slots),
     };
   }
 
@@ -96,26 +113,6 @@ export class SessionByVariant {
 const covers = ({ variant, inputs }: Loaded, wanted: LoadedVariant) =>
   variant.sizes === wanted.sizes &&
   variant.residuals === wanted.residuals &&
-  missingSlot(slotsOf(inputs), wanted.slots) === undefined;
-
-/** The first module that lacks a slot which is wanted. */
-function missingSlot(slots: WantedSlots, wanted: WantedSlots): string | undefined {
-  for (const [module, kinds] of wanted) {
-    for (const kind of kinds) if (!slots.get(module)?.has(kind)) return module;
-  }
-  return undefined;
-}
-
-function union(some: WantedSlots, others: WantedSlots): WantedSlots {
-  const both = new Map(some);
-  for (const [module, kinds] of others) both.set(module, new Set([...(both.get(module) ?? []), ...kinds]));
-  return both;
-}
-
-function assertSlots({ graph }: Model, { slots }: LoadedVariant): void {
-  const module = missingSlot(slotsOf(graph.inputs), slots);
-  if (module === undefined) return;
-  throw new InvalidArgumentError(
-    `${graph.name}: "${module}" is no module that an adapter can change. The adapter is for another model.`,
-  );
-}
+  variant.features === wanted.features &&
+  isSamePrompts(variant.imagePrompts, wanted.imagePrompts) &&
+  missingSlot(inputs, wanted.slots) === undefined;

@@ -2,6 +2,8 @@
 import { type AdapterSlots, NetworkBuilder, type WeightScope } from '@emulsion/nn';
 import type { Model, Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
+import { type ImagePromptSlot, imagePromptInputs } from './image-prompts.ts';
+import { intrablockInputs } from './intrablock-features.ts';
 import type { UnetConfig } from './unet-config.ts';
 import { unetDecoder } from './unet-decoder.ts';
 import { unetEncoder } from './unet-encoder.ts';
@@ -12,6 +14,10 @@ export interface UnetVariant {
   readonly sizes: Sizes;
   /** Whether it takes what ControlNets add to what the way down leaves, and to the middle. */
   readonly residuals: boolean;
+  /** Whether it takes what T2I-Adapters add to the features of the way down; not unless said otherwise. */
+  readonly features?: boolean;
+  /** Pictures that it attends to beside the text, by IP-Adapters; none unless given. */
+  readonly imagePrompts?: readonly ImagePromptSlot[];
   /** Where adapters may enter; nowhere unless said otherwise. */
   readonly slots?: AdapterSlots;
 }
@@ -25,7 +31,7 @@ export interface UnetVariant {
  * `class_labels`, int32 `[batch]` for a table, otherwise `[batch, features of the label]`; `added_conditions` `[batch,
  * addition.channels]`, the pooled text and then the features of the time ids. With residuals: `down_block_residual_0` to
  * as many as there are skips, and `mid_block_residual`, each of the shape of what it is added to, or `[1, 1, 1, 1]`. With
- * slots: see `slotInputs` of @emulsion/nn.
+ * features: see `intrablockInputs`, with image prompts `imagePromptInputs`, with slots `slotInputs` of @emulsion/nn.
  * Output: `model_output` `[batch, outChannels, height, width]`.
  * @throws {WeightError} if the weights do not match the configuration
  */
@@ -34,10 +40,13 @@ export function unet2dCondition(
   config: UnetConfig,
   w: WeightScope,
   dialect: Dialect,
-  { sizes, residuals, slots }: UnetVariant,
+  { sizes, residuals, features = false, imagePrompts = [], slots }: UnetVariant,
 ): Model {
   const n = new NetworkBuilder(name, dialect, slots);
-  const { network, skips, middle } = unetEncoder(n, config, w);
+  const { network, skips, middle } = unetEncoder(n, config, w, {
+    ...(features && { addFeatures: intrablockInputs(n, config) }),
+    ...(imagePrompts.length > 0 && { attendPictures: imagePromptInputs(n, config, imagePrompts) }),
+  });
   const add = (to: Value, residual: string) =>
     residuals ? n.op('Add', [n.input(residual, 'float32', Array(4).fill(undefined)), to]) : to;
   const led = skips.map(({ value, channels }, i) => ({
