@@ -57,14 +57,42 @@ const readmes = [
   })),
 ];
 
+// Beside its package a program finds the package's name and dependencies.
+const scriptOf = (home: string, label: string) => join(home, `.readme-${label}.ts`);
+
+test('the programs are sound to the compiler', async () => {
+  const programs = await Promise.all(
+    readmes.map(async ({ file, home, name }) =>
+      programsOf(await readFile(file, 'utf8')).map((program, index) => ({
+        program,
+        script: scriptOf(home, `${name.replace(' ', '-')}-types-${index}`),
+      })),
+    ),
+  );
+  const scripts = programs.flat();
+  const project = join(root, '.readme-tsconfig.json');
+  const files = [project, ...scripts.map(({ script }) => script)];
+  try {
+    for (const { script, program } of scripts) await writeFile(script, program);
+    const config = { extends: './tooling/build/tsconfig.node.json', files: files.slice(1) };
+    await writeFile(project, JSON.stringify(config));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const compiled = await promisify(execFile)(process.execPath, [tsc, '-p', project]).catch(
+      (error) => error,
+    );
+    expect(compiled.stdout).toBe('');
+  } finally {
+    await Promise.all(files.map((file) => rm(file, { force: true })));
+  }
+});
+
 describe.each(readmes)('the README of $name', ({ file, home }) => {
   test('has programs that run and print what they say', async () => {
     const programs = programsOf(await readFile(file, 'utf8'));
     for (const [index, program] of programs.entries()) {
       const expected = outputOf(program);
       expect(expected, 'a program shows what it gives').not.toEqual([]);
-      // Beside the package, whose name and dependencies resolve there.
-      const script = join(home, `.readme-${index}.ts`);
+      const script = scriptOf(home, `${index}`);
       await writeFile(script, program);
       try {
         const flags = ['--conditions=emulsion:source', '--disable-warning=ExperimentalWarning'];
