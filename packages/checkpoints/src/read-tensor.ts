@@ -37,10 +37,10 @@ export async function readTensor(folder: Folder, weight: Weight): Promise<Tensor
 
 /** The values of a weight from its bytes, which are not kept. */
 export function decodeTensor({ dtype, dims }: Weight, bytes: Uint8Array): Tensor {
-  // A copy begins at an address that typed arrays can begin at; their order of bytes is that of all formats here.
+  // Computers that JavaScript runs on have the lowest byte first, as the formats do.
   if (dtype === 'float32') return tensor(new Float32Array(bytes.slice().buffer), dims);
-  if (dtype === 'float16') return tensor(fromFloat16(new Uint16Array(bytes.slice().buffer)), dims);
-  if (dtype === 'bfloat16') return tensor(fromBfloat16(new Uint16Array(bytes.slice().buffer)), dims);
+  if (dtype === 'float16') return tensor(fromFloat16(halvesOf(bytes)), dims);
+  if (dtype === 'bfloat16') return tensor(fromBfloat16(halvesOf(bytes)), dims);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = dataTypeBytes[dtype];
   const read = readers[dtype];
@@ -48,6 +48,12 @@ export function decodeTensor({ dtype, dims }: Weight, bytes: Uint8Array): Tensor
     Float32Array.from({ length: bytes.length / size }, (_, i) => read(view, i * size)),
     dims,
   );
+}
+
+/** Bytes in pairs: where they lie, or copied if that is at an odd address. */
+function halvesOf(bytes: Uint8Array): Uint16Array {
+  const { buffer, byteOffset, length } = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
+  return new Uint16Array(buffer, byteOffset, length / 2);
 }
 
 /** A bfloat16 is the upper half of a float32. */

@@ -7,26 +7,25 @@ import { columnsOf, pickRows } from './place.ts';
 
 /** `down` `[rank, in, …kernel]`, `up` `[out, rank, 1, 1]`, and of a Tucker decomposition `mid` `[rank, rank, …kernel]`. */
 export function loraChange(module: FileModule): FileChange {
-  const up = matrixOf(module.need('up'));
+  const up = module.need('up');
   const down = downFactor(module);
-  const rank = up.columns;
+  const { rows, columns: rank } = matrixOf(up);
   module.assertEqual('up', rank, down.rows);
   const scaled = scaledBy(up.data, module.scaling(rank));
   const data = down.data instanceof Float32Array ? down.data : new Float32Array(down.data);
   return {
     rank,
-    rows: up.rows,
+    rows,
     columns: down.columns,
     at: (place) => {
       const { dims } = place;
-      const rows = dims[0] ?? 1;
       const columns = columnsOf(place);
       const inner = columns === down.columns ? data : padRows(down, columns);
       const ones = dims.slice(2).map(() => 1);
       return {
         form: 'low-rank',
         down: tensor(inner, [rank, ...dims.slice(1)]),
-        up: tensor(pickRows(scaled, rank, place), [rows, rank, ...ones]),
+        up: tensor(pickRows(scaled, rank, place), [dims[0] ?? 1, rank, ...ones]),
       };
     },
   };
@@ -48,8 +47,8 @@ function downFactor(module: FileModule): Matrix {
   return tuckerProduct(mid, down);
 }
 
-function scaledBy(data: Float32Array | Float64Array, scale: number): Float32Array {
-  const scaled = new Float32Array(data);
-  if (scale !== 1) for (let i = 0; i < scaled.length; i++) scaled[i] = scale * data[i]!;
-  return scaled;
+/** The values times a scale; in place, as they were read for this alone. */
+function scaledBy(values: Float32Array, scale: number): Float32Array {
+  if (scale !== 1) for (let i = 0; i < values.length; i++) values[i] = scale * values[i]!;
+  return values;
 }
