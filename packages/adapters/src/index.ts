@@ -1,3 +1,4 @@
+export { type AdapterKind, adapterKindOf, adapterKinds } from './adapter-kind.ts';
 export { AdapterMismatchError } from './errors.ts';
 export {
   evaluateActivation,
@@ -30,7 +31,7 @@ export {
   type ModuleChange,
   type WeightChange,
 } from './module-change.ts';
-export { isBundledEmbedding, readBundledEmbeddings } from './textual-inversion/bundled-embeddings.ts';
+export { bundledEmbedding } from './textual-inversion/bundled-embedding.ts';
 export {
   type ReadTextualInversionOptions,
   readTextualInversion,

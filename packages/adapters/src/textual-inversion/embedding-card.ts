@@ -1,11 +1,21 @@
 // Embeddings in pictures, as A1111 saves them: in the picture's text, or hidden in columns at its sides
 // (modules/textual_inversion/image_embedding.py).
+import type { Folder } from '@emulsion/checkpoints';
 import { decodePng, type RgbImage } from '@emulsion/image';
 import { sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import { unzlibSync } from 'fflate';
 
 /** The keyword of the text. */
 const keyword = 'sd-ti-embedding';
+
+const pngSignature = [0x89, 0x50, 0x4e, 0x47];
+
+/** Whether a file is a PNG, and so may be a card. */
+export async function isPngFile(folder: Folder, path: string): Promise<boolean> {
+  const length = Math.min(await folder.size(path), pngSignature.length);
+  const start = await folder.read(path, { offset: 0, length });
+  return pngSignature.every((byte, i) => start[i] === byte);
+}
 
 /** Longest JSON that is unpacked: 75 vectors of 1280 numbers are 2 MB. */
 const longestJson = 32 * 2 ** 20;

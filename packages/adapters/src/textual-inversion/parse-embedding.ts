@@ -1,8 +1,8 @@
 // The dicts that embeddings are stored as, whatever the file: A1111's, diffusers', and those with a tensor for each
 // text encoder.
 import type { PickleObject, Weight } from '@emulsion/checkpoints';
-import type { Tensor } from '@emulsion/tensor';
-import type { EmbeddingEncoder } from './textual-inversion.ts';
+import { type Tensor, tensor } from '@emulsion/tensor';
+import type { EmbeddingEncoder, EmbeddingVectors, TextualInversion } from './textual-inversion.ts';
 
 /** Vectors in a file, or as they are. */
 export type StoredVectors = Weight | Tensor;
@@ -95,3 +95,29 @@ const areVectors = (value: unknown): value is StoredVectors =>
   'dtype' in value &&
   Array.isArray(value.dims) &&
   (value.dims.length === 1 || value.dims.length === 2);
+
+/** The embedding that a dict is of, with its vectors read. */
+export function toTextualInversion(
+  { name: written, step, checkpointHash, checkpointName, unused }: ParsedEmbedding,
+  encoders: readonly EmbeddingVectors[],
+  name: string,
+): TextualInversion {
+  const notes: string[] = [];
+  if (written !== undefined && written !== name)
+    notes.push(`It was saved as "${written}"; here prompts name it by "${name}".`);
+  if (unused.length > 0) notes.push(`It has more than is used: ${unused.join(', ')}.`);
+  return {
+    name,
+    encoders: encoders.map(({ encoder, vectors }) => ({
+      vectors: asRows(vectors),
+      ...(encoder && { encoder }),
+    })),
+    step,
+    checkpointHash,
+    checkpointName,
+    notes,
+  };
+}
+
+/** A single vector may be stored without its first dimension. */
+const asRows = ({ dims, data }: Tensor): Tensor => tensor(data, dims.length === 1 ? [1, ...dims] : dims);

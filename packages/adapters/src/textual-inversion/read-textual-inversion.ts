@@ -7,9 +7,8 @@ import {
   readTensor,
   UnsupportedFileError,
 } from '@emulsion/checkpoints';
-import { sizeOf, type Tensor, tensor } from '@emulsion/tensor';
-import { readEmbeddingCard } from './embedding-card.ts';
-import { type ParsedEmbedding, parseEmbedding, type StoredVectors } from './parse-embedding.ts';
+import { isPngFile, readEmbeddingCard } from './embedding-card.ts';
+import { parseEmbedding, toTextualInversion } from './parse-embedding.ts';
 import type { TextualInversion } from './textual-inversion.ts';
 
 export interface ReadTextualInversionOptions {
@@ -29,7 +28,7 @@ export async function readTextualInversion(
   path: string,
   { name }: ReadTextualInversionOptions = {},
 ): Promise<TextualInversion> {
-  const isPng = await beginsWith(folder, path, pngSignature);
+  const isPng = await isPngFile(folder, path);
   const parsed = parseEmbedding(isPng ? await readCard(folder, path) : await readDict(folder, path));
   if (!parsed) {
     throw new UnsupportedFileError(
@@ -39,42 +38,13 @@ export async function readTextualInversion(
       'Give a .pt, .bin or .safetensors of A1111 or diffusers, or a PNG that A1111 has saved one in.',
     );
   }
+  const encoders = parsed.encoders.map(async ({ encoder, stored }) => ({
+    encoder,
+    vectors: 'data' in stored ? stored : await readTensor(folder, stored),
+  }));
   // A card goes by the name in it: pictures are renamed.
   const own = parsed.token ?? (isPng ? parsed.name : undefined) ?? stemOf(path);
-  return fromParsed(folder, parsed, name ?? own);
-}
-
-/** An embedding of what was parsed, with its vectors read. */
-export async function fromParsed(
-  folder: Folder,
-  { encoders, name: written, step, checkpointHash, checkpointName, unused }: ParsedEmbedding,
-  name: string,
-): Promise<TextualInversion> {
-  const notes: string[] = [];
-  if (written !== undefined && written !== name)
-    notes.push(`It was saved as "${written}"; here prompts name it by "${name}".`);
-  if (unused.length > 0) notes.push(`It has more than is used: ${unused.join(', ')}.`);
-  const read = encoders.map(async ({ encoder, stored }) => ({
-    vectors: asRows(await valuesOf(folder, stored)),
-    ...(encoder && { encoder }),
-  }));
-  return { name, encoders: await Promise.all(read), step, checkpointHash, checkpointName, notes };
-}
-
-async function valuesOf(folder: Folder, stored: StoredVectors): Promise<Tensor> {
-  return 'data' in stored ? stored : readTensor(folder, stored);
-}
-
-/** A single vector may be stored without its first dimension. */
-const asRows = ({ dims, data }: Tensor): Tensor =>
-  dims.length === 1 ? tensor(data, [1, sizeOf(dims)]) : tensor(data, dims);
-
-const pngSignature = [0x89, 0x50, 0x4e, 0x47];
-
-async function beginsWith(folder: Folder, path: string, signature: readonly number[]): Promise<boolean> {
-  const length = Math.min(await folder.size(path), signature.length);
-  const start = await folder.read(path, { offset: 0, length });
-  return signature.every((byte, i) => start[i] === byte);
+  return toTextualInversion(parsed, await Promise.all(encoders), name ?? own);
 }
 
 /** What a file with tensors holds. */
