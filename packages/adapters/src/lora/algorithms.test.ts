@@ -1,5 +1,5 @@
 // Every form against its definition, in float64 and by its indices.
-import { type Tensor, tensor } from '@emulsion/tensor';
+import { type Tensor, tensor, zeros } from '@emulsion/tensor';
 import { describe, expect, test } from 'vitest';
 import { mergeWeight } from '../merge-change.ts';
 import type { ModuleChange } from '../module-change.ts';
@@ -144,11 +144,35 @@ describe('LoHa', () => {
   test('of a convolution has the kernel in its second factors', async () => {
     const [a1, a2] = [random(out, rank), random(out, rank)];
     const [b1, b2] = [random(rank, inputs * 9), random(rank, inputs * 9)];
-    await expectConv({ hada_w1_a: a1, hada_w1_b: b1, hada_w2_a: a2, hada_w2_b: b2 }, (o, i, y, x) => {
+    const parts = { hada_w1_a: a1, hada_w1_b: b1, hada_w2_a: a2, hada_w2_b: b2 };
+    const weight = await expectConv(parts, (o, i, y, x) => {
       const column = i * 9 + y * 3 + x;
       const first = sum(rank, (r) => at(a1, o, r) * at(b1, r, column));
       return first * sum(rank, (r) => at(a2, o, r) * at(b2, r, column));
     });
+    // Its products of four ranks are smaller than the weight.
+    expect(weight).toMatchObject({ form: 'low-rank', down: { dims: [4, inputs, 3, 3] } });
+  });
+
+  test('of a large weight is one product, with ranks that may differ', async () => {
+    const [rows, columns] = [40, 30];
+    const [a1, b1, a2, b2] = [random(rows, 2), random(2, columns), random(rows, 3), random(3, columns)];
+    const parts = { hada_w1_a: a1, hada_w1_b: b1, hada_w2_a: a2, hada_w2_b: b2, alpha: scalar(1) };
+    const named = Object.entries(parts).map(([part, values]) => [`lora_unet_m.${part}`, values]);
+    const { changes, report } = await loadTensors(
+      { unet: new Map([['m', [rows, columns]]]) },
+      Object.fromEntries(named),
+    );
+    expect(report.ranks).toEqual([2]);
+    const { weight } = changes[0]!;
+    expect(weight).toMatchObject({ form: 'low-rank', down: { dims: [6, columns] }, up: { dims: [rows, 6] } });
+    const merged = mergeWeight(zeros([rows, columns], 'float32'), [[weight!, 1]]);
+    for (let o = 0; o < rows; o++)
+      for (let i = 0; i < columns; i++) {
+        const first = sum(2, (r) => at(a1, o, r) * at(b1, r, i));
+        const second = sum(3, (r) => at(a2, o, r) * at(b2, r, i));
+        expect(at(merged, o, i)).toBeCloseTo(0.5 * first * second, 5);
+      }
   });
 
   test('takes its cores between its factors (Tucker)', async () => {

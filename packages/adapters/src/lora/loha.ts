@@ -1,8 +1,9 @@
 // LoHa of LyCORIS (FedPara, Hyeon-Woo et al., 2022): the product, element by element, of two products of low rank.
+import { tensor } from '@emulsion/tensor';
 import { deltaByRows, type FileChange } from './file-change.ts';
 import type { FileModule } from './file-module.ts';
 import { type Matrix, matrixOf, productRow, transposed, tuckerProduct } from './matrix.ts';
-import { columnsOf } from './place.ts';
+import { columnsOf, pickRows } from './place.ts';
 
 /**
  * ΔW = alpha / rank · (w1_a · w1_b) ∘ (w2_a · w2_b), with `a` `[out, rank]` and `b` `[rank, in·kernel]`; with cores `t1`
@@ -20,7 +21,20 @@ export function lohaChange(module: FileModule): FileChange {
     rows: first.left.rows,
     columns: first.right.columns,
     at: (place) => {
-      const other = new Float64Array(columnsOf(place));
+      const rows = place.dims[0] ?? 1;
+      const columns = columnsOf(place);
+      // Of small ranks, one product of rank × rank is the smaller and quicker form.
+      const ranks = rank * second.right.rows;
+      if (columns === first.right.columns && ranks * (rows + columns) <= rows * columns) {
+        const ones = place.dims.slice(2).map(() => 1);
+        const up = pickRows(rowProducts(first.left, second.left, scale), ranks, place);
+        return {
+          form: 'low-rank',
+          down: tensor(columnProducts(first.right, second.right), [ranks, ...place.dims.slice(1)]),
+          up: tensor(up, [rows, ranks, ...ones]),
+        };
+      }
+      const other = new Float64Array(columns);
       return deltaByRows(place, false, (row, _, out) => {
         productRow(first.left, row, first.right, out);
         productRow(second.left, row, second.right, other);
@@ -28,6 +42,27 @@ export function lohaChange(module: FileModule): FileChange {
       });
     },
   };
+}
+
+/** For each row all products of an element of `a` with one of `b`: (A · B) ∘ (C · D) is a product of these. */
+function rowProducts(a: Matrix, b: Matrix, scale: number): Float32Array {
+  const products = new Float32Array(a.rows * a.columns * b.columns);
+  for (let row = 0, to = 0; row < a.rows; row++)
+    for (let i = 0; i < a.columns; i++) {
+      const factor = scale * a.data[row * a.columns + i]!;
+      for (let j = 0; j < b.columns; j++, to++) products[to] = factor * b.data[row * b.columns + j]!;
+    }
+  return products;
+}
+
+/** The same for each column. */
+function columnProducts(a: Matrix, b: Matrix): Float32Array {
+  const products = new Float32Array(a.rows * b.rows * a.columns);
+  for (let i = 0, to = 0; i < a.rows; i++)
+    for (let j = 0; j < b.rows; j++)
+      for (let column = 0; column < a.columns; column++, to++)
+        products[to] = a.data[i * a.columns + column]! * b.data[j * a.columns + column]!;
+  return products;
 }
 
 /** The factors of a product, whose core has gone into the right one. */
