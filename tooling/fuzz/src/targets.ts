@@ -1,5 +1,6 @@
 // The readers of files that strangers write, each with a sound file to start from.
 import { readFile } from 'node:fs/promises';
+import { readHypernetwork, readTextualInversion, writeHypernetwork } from '@emulsion/adapters';
 import {
   type Folder,
   memoryFolder,
@@ -200,6 +201,45 @@ function onnx(): Target {
   };
 }
 
+/** Files of embeddings and hypernetworks, which have more to be wrong than the tensors in them. */
+async function adapters(): Promise<Target[]> {
+  const fixture = async (path: string) =>
+    new Uint8Array(await readFile(new URL(`../../../fixtures/${path}`, import.meta.url)));
+  const pickled = await fixture('golden/open/adapters/files/hn_relu_ln.pt');
+  const hypernetwork = await readHypernetwork(memoryFolder({ f: pickled }), 'f');
+  const safe = writeHypernetwork(hypernetwork);
+  const embedding = await fixture('golden/open/adapters/files/ti_my-emb3_a1111.pt');
+  const card = await fixture('embeddings/text-card.png');
+  const hidden = await fixture('embeddings/hidden-card.png');
+  const embeddingTarget = (name: string, file: Uint8Array, hot: readonly Hot[]): Target => ({
+    ...{ name, file, kind: 'binary', hot },
+    async open(changed) {
+      const { encoders } = await readTextualInversion(memoryFolder({ f: changed }), 'f');
+      for (const { vectors } of encoders) {
+        if (vectors.dims.length !== 2) throw new Error(`vectors are [${vectors.dims.join(', ')}]`);
+      }
+    },
+  });
+  const hypernetworkTarget = (name: string, path: string, file: Uint8Array, hot: readonly Hot[]): Target => ({
+    ...{ name, file, kind: path === 'f' ? 'binary' : 'json', hot },
+    async open(changed) {
+      const { widths } = await readHypernetwork(memoryFolder({ [path]: changed }), path);
+      for (const [width, { key }] of widths) {
+        const [first] = key;
+        if (first?.kind !== 'linear' || first.weight.dims[1] !== width)
+          throw new Error(`the network for width ${width} does not take it`);
+      }
+    },
+  });
+  return [
+    embeddingTarget('embedding', embedding, archive(embedding)),
+    embeddingTarget('embedding in the text of a picture', card, whole(card)),
+    embeddingTarget('embedding hidden in a picture', hidden, whole(hidden)),
+    hypernetworkTarget('hypernetwork', 'f', pickled, [{ start: 0, end: 3000 }]),
+    hypernetworkTarget('hypernetwork as safetensors', 'f.safetensors', safe, head(safe)),
+  ];
+}
+
 /** All readers. */
 export async function openTargets(): Promise<readonly Target[]> {
   return [
@@ -213,5 +253,6 @@ export async function openTargets(): Promise<readonly Target[]> {
     await pytorch('legacy', (file) => [{ start: 0, end: Math.min(1400, file.length) }]),
     await pytorch('hostile-zip', archive),
     await pytorch('hostile-pickle', whole),
+    ...(await adapters()),
   ];
 }

@@ -44,18 +44,22 @@ function fromBase64(encoded: string): string {
   return new TextDecoder().decode(Uint8Array.from(bytes, (character) => character.charCodeAt(0)));
 }
 
+/** How deep the dict's tensors lie: in `string_to_param` of the root. */
+const deepest = 2;
+
 /** JSON with its objects as maps, and those of tensors as tensors. */
-function withTensors(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+function withTensors(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || depth > deepest) return value;
   if ('TORCHTENSOR' in value) return tensorOf(value.TORCHTENSOR);
-  return new Map(Object.entries(value).map(([key, inner]) => [key, withTensors(inner)]));
+  return new Map(Object.entries(value).map(([key, inner]) => [key, withTensors(inner, depth + 1)]));
 }
 
-/** Lists of lists of numbers as a tensor. */
+/** A list of numbers, or of lists of numbers, as a tensor. */
 function tensorOf(list: unknown): Tensor {
-  const dims: number[] = [];
-  for (let inner = list; Array.isArray(inner); inner = inner[0]) dims.push(inner.length);
-  const numbers = Array.isArray(list) ? (list.flat(Number.POSITIVE_INFINITY) as unknown[]) : [];
+  const rows: readonly unknown[] = Array.isArray(list) ? list : [];
+  const [first] = rows;
+  const dims = Array.isArray(first) ? [rows.length, first.length] : [rows.length];
+  const numbers = rows.flat();
   if (numbers.length !== sizeOf(dims) || !numbers.every((number) => typeof number === 'number'))
     throw new SyntaxError('its tensor is none');
   return tensor(numbers, dims);

@@ -117,6 +117,9 @@ test('damaged files, and pickles that would run code, are refused', async () => 
     'short.png': card.subarray(0, 300),
     'signs.png': withText('{}'),
     'json.png': withText(btoa('{"string_to_param"')),
+    'deep.png': withText(
+      btoa(`{"string_to_param": {"*": {"TORCHTENSOR": ${'['.repeat(5000)}${']'.repeat(5000)}}}}`),
+    ),
     'ragged.png': withText(btoa('{"string_to_param": {"*": {"TORCHTENSOR": [[1, 2], [3]]}}}')),
   });
   for (const path of ['short.pt', 'empty.pt', 'empty.safetensors']) {
@@ -125,7 +128,7 @@ test('damaged files, and pickles that would run code, are refused', async () => 
     );
   }
   await expect(readTextualInversion(folder, 'short.png')).rejects.toThrow(ImageError);
-  for (const path of ['signs.png', 'json.png', 'ragged.png']) {
+  for (const path of ['signs.png', 'json.png', 'deep.png', 'ragged.png']) {
     await expect(readTextualInversion(folder, path)).rejects.toThrow(
       `memory/${path}: the embedding in its text is damaged. Download or save the file again.`,
     );
