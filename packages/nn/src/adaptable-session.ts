@@ -46,9 +46,12 @@ export class AdaptableSession {
     await this.#feeds.adapt(adapters, this.#loaded.inputs);
   }
 
-  /** Runs the graph with the adapters as strong as they are at the start. */
-  run(feeds: Readonly<Record<string, Feed>>, options: Cancellable = {}): Promise<Record<string, Tensor>> {
-    return this.#feeds.run(this.#loaded, feeds, { ...options, progress: 0 });
+  /** Runs the graph with the adapters as strong as they are at `progress`, 0 unless given; see `NetworkAdapter`. */
+  run(
+    feeds: Readonly<Record<string, Feed>>,
+    { progress = 0, ...options }: Cancellable & { readonly progress?: number } = {},
+  ): Promise<Record<string, Tensor>> {
+    return this.#feeds.run(this.#loaded, feeds, { ...options, progress });
   }
 
   async dispose(): Promise<void> {

@@ -88,12 +88,12 @@ export class AdapterFeeds {
   async run(
     { session, inputs }: SlottedSession,
     feeds: Readonly<Record<string, Feed>>,
-    { progress, signal }: Cancellable & { readonly progress: number },
+    { progress, ...options }: Cancellable & { readonly progress: number },
   ): Promise<Record<string, Tensor>> {
     this.#running += 1;
     try {
       const weights = await this.#weights(this.#adapters, inputs);
-      return await session.run({ ...feeds, ...weights, ...this.#scales(inputs, progress) }, { signal });
+      return await session.run({ ...feeds, ...weights, ...this.#scales(inputs, progress) }, options);
     } finally {
       this.#running -= 1;
       await this.#releaseStale();

@@ -1,3 +1,10 @@
+export {
+  type AdapterInfo,
+  type AdapterSource,
+  Adapters,
+  type AddAdapterOptions,
+} from './adapters.ts';
+export type { AdapterSettings, AdapterStrength } from './adapters-strength.ts';
 export type { Control, ControlOptions } from './controls.ts';
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
 export type { FlowOptions, FlowParts } from './flow-transformer.ts';

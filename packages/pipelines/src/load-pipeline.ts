@@ -1,12 +1,15 @@
 // From a model's files to something that paints: reads what the model is made of and loads each part.
+import type { Component } from '@emulsion/adapters';
 import { type DiffusersFolder, type Folder, openDiffusersFolder } from '@emulsion/checkpoints';
 import { type ControlNet, loadControlNet } from '@emulsion/controlnet';
 import type { DownloadEvent, HubOptions } from '@emulsion/hub';
+import type { AdaptableNetwork } from '@emulsion/nn';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
 import { loadPromptEncoder, loadSdxlPromptEncoder } from '@emulsion/text-encoder';
 import { type LoadOptions, loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { createDevice } from '#platform';
+import { type AdaptableNetworks, Adapters } from './adapters.ts';
 import { UnsupportedModelError } from './errors.ts';
 import type { FluxParts } from './flux.ts';
 import { type LoadPart, readSchedulerConfig } from './load-part.ts';
@@ -60,6 +63,8 @@ export interface Painter {
   readonly defaults: PipelineDefaults;
   /** What of the model's folder is not used, in sentences. */
   readonly notes: readonly string[];
+  /** What changes the model while it stays loaded: LoRAs and their like, each with its strength. */
+  readonly adapters: Adapters;
   /** Frees the model, and the device unless it was given. */
   dispose(): Promise<void>;
 }
@@ -113,7 +118,8 @@ export async function loadPipeline(
     const { parts, paint } = await loadModel(model, device, options, (part) => loaded.push(part));
     const unused = networksOf(parts).reduce((count, { unusedWeights }) => count + unusedWeights.length, 0);
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
-    return Object.assign(paint, parts, { defaults: description.defaults, notes, dispose });
+    const adapters = new Adapters(adaptableNetworks(parts));
+    return Object.assign(paint, parts, { defaults: description.defaults, notes, adapters, dispose });
   } catch (error) {
     await dispose();
     throw error;
@@ -149,6 +155,29 @@ const downloadReporter =
     const { file, bytesLoaded, bytesTotal } = download;
     onProgress?.({ component: file, loaded: bytesLoaded, total: bytesTotal, download });
   };
+
+/** The networks that adapters can change. */
+function adaptableNetworks(parts: PipelineParts): AdaptableNetworks {
+  if (!('unet' in parts)) {
+    const [clip, clip2] = parts.promptEncoder.clips;
+    return new Map<Component, AdaptableNetwork>([
+      ['transformer', parts.transformer],
+      ...(clip ? [['textEncoder', clip.textEncoder] as const] : []),
+      ...(clip2 ? [['textEncoder2', clip2.textEncoder] as const] : []),
+    ]);
+  }
+  const { promptEncoder, unet } = parts;
+  const isXl = 'encoders' in promptEncoder;
+  const encoders = isXl ? promptEncoder.encoders : [promptEncoder];
+  // A refiner has the second encoder alone.
+  const isRefiner = isXl && encoders.length === 1;
+  return new Map<Component, AdaptableNetwork>([
+    ['unet', unet],
+    ...encoders.map(
+      ({ textEncoder }, i) => [isRefiner || i === 1 ? 'textEncoder2' : 'textEncoder', textEncoder] as const,
+    ),
+  ]);
+}
 
 /** The networks that say which weights they do not use. */
 function networksOf(parts: PipelineParts): readonly { readonly unusedWeights: readonly string[] }[] {

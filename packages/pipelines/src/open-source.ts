@@ -97,8 +97,8 @@ async function openModelFile(
   }
 }
 
-/** The folder of a file, and its name in there: here, or on a hub. */
-async function findModelFile(
+/** The folder of a file, and its name in there: here, or on a hub. @throws {SourceNotFoundError} if there is none, and the errors of `openHubFolder` */
+export async function findModelFile(
   source: string,
   options: OpenHubFolderOptions,
 ): Promise<OpenedSource & { readonly path: string }> {

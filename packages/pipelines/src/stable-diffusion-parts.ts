@@ -4,6 +4,7 @@ import type { Device } from '@emulsion/runtime';
 import type { PromptEncoder, SdxlPromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
+import type { Adapters } from './adapters.ts';
 
 export interface StableDiffusionParts {
   readonly device: Device;
@@ -11,6 +12,8 @@ export interface StableDiffusionParts {
   readonly promptEncoder: PromptEncoder | SdxlPromptEncoder;
   readonly unet: Unet;
   readonly vae: Vae;
+  /** What changes the networks, nothing unless given. */
+  readonly adapters?: Adapters | undefined;
   /** What makes it follow pictures, none unless given. */
   readonly controlNets?: readonly ControlNet[] | undefined;
   /** The JSON of the model's scheduler_config.json. */

@@ -1,6 +1,6 @@
 // The transformer of Flux (Black Forest Labs 2024; blocks of Esser et al. 2024, parallel ones of Dehghani et al. 2023),
 // diffusers' FluxTransformer2DModel, as a graph.
-import { activate, linear, NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import { type AdapterSlots, activate, linear, NetworkBuilder, type WeightScope } from '@emulsion/nn';
 import type { Model, Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
@@ -18,6 +18,7 @@ import { Modulation } from './modulation.ts';
  * `rotary_cosines` and `rotary_sines` `[1, sequence + tokens, 1, channels of a head]` (see `rotaryTables`; the text comes
  * first), and `guidance_features` `[batch, 256]` if the model takes guidance. Output: `model_output`
  * `[batch, tokens, outFeatures]`.
+ * @param slots where adapters may enter, nowhere unless given; their inputs are `slotInputs` of @emulsion/nn
  * @throws {WeightError} if the weights do not match the configuration
  */
 export function fluxTransformer(
@@ -25,10 +26,11 @@ export function fluxTransformer(
   config: FluxTransformerConfig,
   w: WeightScope,
   dialect: Dialect,
+  slots?: AdapterSlots,
 ): Model {
   const { inFeatures, outFeatures, jointLayers, singleLayers, heads, features, guidance } = config;
   const { textFeatures, pooledFeatures } = config;
-  const n = new NetworkBuilder(name, dialect);
+  const n = new NetworkBuilder(name, dialect, slots);
   const sample = n.input('sample', 'float32', ['batch', 'tokens', inFeatures]);
   const time = n.input('timestep_features', 'float32', ['batch', numberFeatures]);
   const text = n.input('encoder_hidden_states', 'float32', ['batch', 'sequence', textFeatures]);

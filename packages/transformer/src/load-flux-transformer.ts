@@ -1,6 +1,12 @@
 // The transformer of Flux loaded from its folder, ready to predict.
 import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
-import { timestepFeatures, WeightScope } from '@emulsion/nn';
+import {
+  type AdaptableNetwork,
+  AdaptableSession,
+  timestepFeatures,
+  WeightScope,
+  weightReader,
+} from '@emulsion/nn';
 import type { Cancellable } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
 import { assertDims, perSample } from './assert-dims.ts';
@@ -9,6 +15,7 @@ import { type FluxTransformerConfig, parseFluxTransformerConfig } from './flux-c
 import { fluxTransformer } from './flux-transformer.ts';
 import type { LoadOptions } from './load-sd3-transformer.ts';
 import { rotaryTables } from './rotary-positions.ts';
+import { transformerSlots } from './transformer-slots.ts';
 
 export interface FluxTransformerInputs {
   /** Noisy latents as tokens, `[batch, tokens, inFeatures]`; see `packLatents`. */
@@ -28,7 +35,7 @@ export interface FluxTransformerInputs {
 }
 
 /** A loaded transformer. */
-export interface FluxTransformer {
+export interface FluxTransformer extends AdaptableNetwork {
   readonly config: FluxTransformerConfig;
   /** Names of weights in the checkpoint that the network does not use. */
   readonly unusedWeights: readonly string[];
@@ -57,11 +64,18 @@ export async function loadFluxTransformer(
   const config = parseFluxTransformerConfig('transformer', await readJson(folder, 'config.json'));
   const opened = await openWeights(folder, { ...(variant !== undefined && { variant }) });
   const weights = WeightScope.of('transformer', opened);
-  const model = fluxTransformer('transformer', config, weights, device.dialect);
-  const session = await device.createSession(model, { signal });
+  const session = await AdaptableSession.load(
+    device,
+    (slots) =>
+      fluxTransformer('transformer', config, weights, device.dialect, transformerSlots(slots, device)),
+    { signal },
+  );
   return {
     config,
     unusedWeights: weights.unused(),
+    weights: opened,
+    readWeight: weightReader('transformer', folder, opened),
+    adapt: (adapters, adaptOptions) => session.adapt(adapters, adaptOptions),
     async predict(inputs, options) {
       const { model_output } = await session.run(feedsOf(config, inputs), options);
       return model_output!;

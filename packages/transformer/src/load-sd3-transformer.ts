@@ -1,12 +1,19 @@
 // The transformer of Stable Diffusion 3 loaded from its folder, ready to predict.
 import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
-import { timestepFeatures, WeightScope } from '@emulsion/nn';
-import type { Cancellable, Device } from '@emulsion/runtime';
+import {
+  type AdaptableNetwork,
+  AdaptableSession,
+  timestepFeatures,
+  WeightScope,
+  weightReader,
+} from '@emulsion/nn';
+import type { Cancellable, Device, RunOptions } from '@emulsion/runtime';
 import { ShapeError, type Tensor } from '@emulsion/tensor';
 import { assertDims, perSample } from './assert-dims.ts';
 import { featureOptions } from './conditions.ts';
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from './sd3-config.ts';
 import { sd3Transformer } from './sd3-transformer.ts';
+import { transformerSlots } from './transformer-slots.ts';
 
 export interface LoadOptions extends Cancellable {
   readonly device: Device;
@@ -26,7 +33,7 @@ export interface Sd3TransformerInputs {
 }
 
 /** A loaded transformer. */
-export interface Sd3Transformer {
+export interface Sd3Transformer extends AdaptableNetwork {
   readonly config: Sd3TransformerConfig;
   /** Names of weights in the checkpoint that the network does not use. */
   readonly unusedWeights: readonly string[];
@@ -35,7 +42,7 @@ export interface Sd3Transformer {
    * @returns `[batch, outChannels, height, width]`
    * @throws {ShapeError} if an input has another shape than the network takes
    */
-  predict(inputs: Sd3TransformerInputs, options?: Cancellable): Promise<Tensor>;
+  predict(inputs: Sd3TransformerInputs, options?: RunOptions): Promise<Tensor>;
   dispose(): Promise<void>;
 }
 
@@ -51,11 +58,18 @@ export async function loadSd3Transformer(
   const config = parseSd3TransformerConfig('transformer', await readJson(folder, 'config.json'));
   const opened = await openWeights(folder, { ...(variant !== undefined && { variant }) });
   const weights = WeightScope.of('transformer', opened);
-  const model = sd3Transformer('transformer', config, weights, device.dialect);
-  const session = await device.createSession(model, { signal });
+  const session = await AdaptableSession.load(
+    device,
+    (slots) =>
+      sd3Transformer('transformer', config, weights, device.dialect, transformerSlots(slots, device)),
+    { signal },
+  );
   return {
     config,
     unusedWeights: weights.unused(),
+    weights: opened,
+    readWeight: weightReader('transformer', folder, opened),
+    adapt: (adapters, adaptOptions) => session.adapt(adapters, adaptOptions),
     async predict({ sample, timestep, encoderHiddenStates, pooledTextEmbeds }, options) {
       const batch = sample.dims[0] ?? 0;
       assertDims('sample', sample, [undefined, config.inChannels, undefined, undefined]);

@@ -1,6 +1,13 @@
 // The transformer of Stable Diffusion 3 (Esser et al. 2024, "Scaling rectified flow transformers for high-resolution image
 // synthesis"), diffusers' SD3Transformer2DModel, as a graph.
-import { conv2d, linear, NetworkBuilder, pixelsToTokens, type WeightScope } from '@emulsion/nn';
+import {
+  type AdapterSlots,
+  conv2d,
+  linear,
+  NetworkBuilder,
+  pixelsToTokens,
+  type WeightScope,
+} from '@emulsion/nn';
 import type { Model, Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
 import { conditionEmbedding, numberFeatures } from './conditions.ts';
@@ -14,6 +21,7 @@ import type { Sd3TransformerConfig } from './sd3-config.ts';
  * Inputs, all float32: `sample` `[batch, inChannels, height, width]`, `timestep_features` `[batch, 256]`,
  * `encoder_hidden_states` `[batch, sequence, textFeatures]`, `pooled_text_embeds` `[batch, pooledFeatures]`. Output:
  * `model_output` `[batch, outChannels, height, width]`.
+ * @param slots where adapters may enter, nowhere unless given; their inputs are `slotInputs` of @emulsion/nn
  * @throws {WeightError} if the weights do not match the configuration
  */
 export function sd3Transformer(
@@ -21,10 +29,11 @@ export function sd3Transformer(
   config: Sd3TransformerConfig,
   w: WeightScope,
   dialect: Dialect,
+  slots?: AdapterSlots,
 ): Model {
   const { inChannels, outChannels, patchSize, layers, heads, features, qkNorm } = config;
   const { textFeatures, pooledFeatures, dualAttentionLayers } = config;
-  const n = new NetworkBuilder(name, dialect);
+  const n = new NetworkBuilder(name, dialect, slots);
   const sample = n.input('sample', 'float32', ['batch', inChannels, 'height', 'width']);
   const time = n.input('timestep_features', 'float32', ['batch', numberFeatures]);
   const text = n.input('encoder_hidden_states', 'float32', ['batch', 'sequence', textFeatures]);

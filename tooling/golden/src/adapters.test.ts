@@ -3,6 +3,7 @@ import type { Device } from '@emulsion/runtime';
 import { createTestDevice } from '@emulsion/testing';
 import { afterAll, beforeAll } from 'vitest';
 import type { GoldenArea, GoldenCase } from './golden-area.ts';
+import { type LoraCase, loraCheck, loraPipelineCheck } from './lora-check.ts';
 import { type Check, testArea } from './test-area.ts';
 import {
   type EmbeddingCase,
@@ -10,7 +11,7 @@ import {
   textualInversionCheck,
 } from './textual-inversion-check.ts';
 
-interface AdapterCase extends EmbeddingCase {
+interface AdapterCase extends EmbeddingCase, LoraCase {
   readonly kind: string;
 }
 
@@ -41,6 +42,8 @@ type CheckOf = (
 
 /** The checks of what is supported, by family and kind. */
 const checks: Readonly<Record<string, CheckOf>> = {
+  'lora lora': (golden, adapters) => loraCheck(golden, adapters, loadOnce),
+  'lora pipeline': (golden, adapters) => loraPipelineCheck(golden, adapters, loadOnce, device),
   'textual_inversion textual_inversion': (golden, adapters) =>
     textualInversionCheck(golden, adapters, loadOnce),
   'textual_inversion pipeline': (golden, adapters) =>

@@ -26,7 +26,7 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', pipeline: 'IFPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'IFSuperResolutionPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'UnCLIPPipeline', reason: 'UnCLIP comes later' },
-  { area: 'adapters', family: 'lora', reason: 'LoRA comes later' },
+  { area: 'adapters', kind: 'lora_train', reason: 'training comes later' },
   { area: 'adapters', family: 'hypernetwork', reason: 'hypernetworks come later' },
   { area: 'adapters', kind: 'textual_inversion_train', reason: 'training comes later' },
 ];

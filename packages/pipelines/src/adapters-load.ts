@@ -1,0 +1,70 @@
+// Reads an adapter's file for the networks of a pipeline.
+import {
+  type Component,
+  loadLora,
+  type ModelModules,
+  type ModuleChange,
+  modulesOf,
+} from '@emulsion/adapters';
+import { type Folder, memoryFolder } from '@emulsion/checkpoints';
+import type { ModuleAdapter, NetworkAdapter } from '@emulsion/nn';
+import { type Tensor, zeros } from '@emulsion/tensor';
+import type { AdaptableNetworks, AdapterSource, AddAdapterOptions, LoadedAdapter } from './adapters.ts';
+
+/** The name of a source's file, without its ending. */
+export function nameOf(source: AdapterSource): string {
+  const path = typeof source === 'string' ? source : source instanceof File ? source.name : source.path;
+  return path.slice(path.search(/[^/\\]*$/)).replace(/\.[^.]+$/, '');
+}
+
+/** Opens an adapter's file and reads it. @throws the errors of `openSource` and of the reader of its kind */
+export async function loadAdapter(
+  source: AdapterSource,
+  networks: AdaptableNetworks,
+  options: AddAdapterOptions,
+): Promise<LoadedAdapter> {
+  const { folder, path } = await openAdapter(source, options);
+  const model: ModelModules = Object.fromEntries(
+    [...networks].map(([component, { weights }]) => [component, modulesOf(weights)]),
+  );
+  const { changes, embeddings, report } = await loadLora(folder, path, { model });
+  const notes = report.warning === undefined ? [] : [report.warning];
+  if (embeddings.size > 0)
+    notes.push(`The embeddings that it brings are not used: ${[...embeddings.keys()].join(', ')}.`);
+  return { kind: 'lora', report, notes, networks: await changesByNetwork(changes, networks) };
+}
+
+async function openAdapter(
+  source: AdapterSource,
+  { revision, localFilesOnly, token, endpoint, storage, signal }: AddAdapterOptions,
+): Promise<{ folder: Folder; path: string }> {
+  if (source instanceof File) {
+    const bytes = new Uint8Array(await source.arrayBuffer());
+    return { folder: memoryFolder({ [source.name]: bytes }, 'picked'), path: source.name };
+  }
+  if (typeof source !== 'string') return source;
+  const { findModelFile } = await import('./open-source.ts');
+  return findModelFile(source, { revision, localFilesOnly, token, endpoint, storage, signal });
+}
+
+/** What changes are to the networks; those that are as large as a weight are worked out now. */
+async function changesByNetwork(
+  changes: readonly ModuleChange[],
+  networks: AdaptableNetworks,
+): Promise<Map<Component, Pick<NetworkAdapter, 'modules'>>> {
+  const modules = new Map<Component, Map<string, ModuleAdapter>>();
+  for (const { component, module, weight, bias } of changes) {
+    const network = networks.get(component)!; // changes are of the components that were given
+    const change: ModuleAdapter = {
+      ...(weight?.form === 'low-rank' && { lowRank: { down: weight.down, up: weight.up } }),
+      ...(weight?.form === 'full' && { delta: weight.delta(await baseOf(`${module}.weight`)) }),
+      ...(bias && { bias }),
+    };
+    modules.set(component, (modules.get(component) ?? new Map()).set(module, change));
+    async function baseOf(name: string): Promise<Tensor> {
+      const needsBase = weight?.form === 'full' && weight.needsBase;
+      return needsBase ? network.readWeight(name) : zeros(network.weights.get(name)!.dims);
+    }
+  }
+  return new Map([...modules].map(([component, changed]) => [component, { modules: changed }]));
+}

@@ -1,0 +1,172 @@
+// The adapters of a pipeline: added, weighted and removed while the model stays loaded.
+import type { Component, LoraReport } from '@emulsion/adapters';
+import type { Folder } from '@emulsion/checkpoints';
+import type { HubOptions } from '@emulsion/hub';
+import type { AdaptableNetwork, NetworkAdapter } from '@emulsion/nn';
+import type { Cancellable } from '@emulsion/runtime';
+import { InvalidArgumentError } from '@emulsion/tensor';
+import {
+  type AdapterSettings,
+  type AdapterStrength,
+  assertSettings,
+  strengthIn,
+} from './adapters-strength.ts';
+
+/**
+ * A file of an adapter: a path, in a browser an address, or a model on a hub with a file's name behind it; or a file that
+ * was picked; or a file of a folder.
+ */
+export type AdapterSource = string | File | { readonly folder: Folder; readonly path: string };
+
+export interface AddAdapterOptions
+  extends AdapterSettings,
+    Cancellable,
+    Pick<HubOptions, 'revision' | 'localFilesOnly' | 'token' | 'endpoint' | 'storage'> {
+  /** What it is called from now on; the file's name without its ending unless given. */
+  readonly name?: string | undefined;
+}
+
+/** An adapter of a pipeline. */
+export interface AdapterInfo extends AdapterSettings {
+  readonly name: string;
+  readonly kind: 'lora';
+  readonly strength: AdapterStrength;
+  /** What became of the file's tensors. */
+  readonly report: LoraReport;
+  /** What else is to be said of it, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** What was read of an adapter's file, for the networks that it changes. */
+export interface LoadedAdapter extends Pick<AdapterInfo, 'kind' | 'report' | 'notes'> {
+  readonly networks: ReadonlyMap<Component, Pick<NetworkAdapter, 'modules'>>;
+}
+
+/** The networks of a pipeline that adapters can change. */
+export type AdaptableNetworks = ReadonlyMap<Component, AdaptableNetwork>;
+
+interface Entry {
+  readonly name: string;
+  readonly loaded: LoadedAdapter;
+  readonly networks: ReadonlyMap<Component, NetworkAdapter>;
+  settings: AdapterSettings;
+}
+
+/**
+ * The adapters of a pipeline. What is asked for is done in turn; where it fails, the pipeline is as it was before. What
+ * is being painted meanwhile goes on with what is set at each step, its prompts with what was set when it began.
+ */
+export class Adapters {
+  readonly #networks: AdaptableNetworks;
+  #entries: readonly Entry[] = [];
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(networks: AdaptableNetworks) {
+    this.#networks = networks;
+  }
+
+  /**
+   * Reads an adapter's file, and changes the model by it from now on. The model is not loaded again, except for modules
+   * that its graphs are not prepared for: convolutions and normalizations, and on a graphics card the first adapter.
+   * @returns the adapter with the report on its file
+   * @throws {InvalidArgumentError} if the name is taken or a number is none, `AdapterMismatchError` if it is for another
+   * model, and the errors of files that are damaged or not there
+   */
+  add(source: AdapterSource, options: AddAdapterOptions = {}): Promise<AdapterInfo> {
+    return this.#inTurn(async () => {
+      const { strength = 1, weights, signal } = options;
+      const { loadAdapter, nameOf } = await import('./adapters-load.ts');
+      const name = options.name ?? nameOf(source);
+      if (this.#entries.some((entry) => entry.name === name)) {
+        throw new InvalidArgumentError(
+          `adapters: there is a "${name}" already. Give another name, or remove that one first.`,
+        );
+      }
+      const settings = { strength, ...(weights && { weights }) };
+      assertSettings(name, settings);
+      const entry = entryOf(name, await loadAdapter(source, this.#networks, options), settings);
+      assertSettings(name, settings, entry.networks);
+      await this.#change([...this.#entries, entry], { signal });
+      return infoOf(entry);
+    });
+  }
+
+  /**
+   * Sets how strong an adapter is, from the next step on; prompts feel it when they are encoded next.
+   * @param settings a strength, a schedule of strengths, or more
+   * @throws {InvalidArgumentError} if there is no adapter of that name, or a number is none
+   */
+  set(name: string, settings: AdapterStrength | AdapterSettings): void {
+    const entry = this.#find(name);
+    const given = typeof settings === 'object' ? settings : { strength: settings };
+    assertSettings(name, given, entry.networks);
+    entry.settings = { ...entry.settings, ...given };
+  }
+
+  /** Takes an adapter away. @throws {InvalidArgumentError} if there is none of that name */
+  remove(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const entry = this.#find(name);
+      await this.#change(this.#entries.filter((other) => other !== entry));
+    });
+  }
+
+  /** The adapters in the order in which they were added. */
+  list(): AdapterInfo[] {
+    return this.#entries.map(infoOf);
+  }
+
+  #find(name: string): Entry {
+    const entry = this.#entries.find((candidate) => candidate.name === name);
+    if (entry) return entry;
+    const others = this.#entries.map((other) => `"${other.name}"`).join(', ');
+    throw new InvalidArgumentError(
+      `adapters: there is no "${name}". ${others === '' ? 'None was added.' : `There are ${others}.`}`,
+    );
+  }
+
+  /** Changes the networks to those with these adapters, all or none. */
+  async #change(entries: readonly Entry[], options: Cancellable = {}): Promise<void> {
+    const former = this.#entries;
+    try {
+      await this.#adapt(entries, options);
+    } catch (error) {
+      await this.#adapt(former);
+      throw error;
+    }
+    this.#entries = entries;
+  }
+
+  async #adapt(entries: readonly Entry[], options: Cancellable = {}): Promise<void> {
+    for (const [component, network] of this.#networks) {
+      const adapters = entries.flatMap(({ networks }) => networks.get(component) ?? []);
+      await network.adapt(adapters, options);
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(work);
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function entryOf(name: string, loaded: LoadedAdapter, settings: AdapterSettings): Entry {
+  const networks = new Map<Component, NetworkAdapter>();
+  const entry: Entry = { name, loaded, networks, settings };
+  for (const [component, network] of loaded.networks) {
+    const strength = (module: string, progress: number) =>
+      strengthIn(name, entry.settings, `${component}.${module}`, progress);
+    networks.set(component, { ...network, strength });
+  }
+  return entry;
+}
+
+const infoOf = ({ name, loaded, settings }: Entry): AdapterInfo => ({
+  name,
+  kind: loaded.kind,
+  strength: settings.strength ?? 1,
+  ...(settings.weights && { weights: settings.weights }),
+  report: loaded.report,
+  notes: loaded.notes,
+});
