@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelUrl } from '@emulsion/default-model';
@@ -28,6 +28,23 @@ function embeddedModel(): Plugin {
   };
 }
 
+/** Lists the app's own scripts, for the page to keep those that it has not needed yet. */
+function scriptList(): Plugin {
+  let folder: string;
+  return {
+    name: 'script-list',
+    apply: 'build',
+    configResolved({ root, build }) {
+      folder = join(root, build.outDir);
+    },
+    async closeBundle() {
+      const names = (await readdir(join(folder, 'assets'))).filter((name) => /^(?!ort).*\.js$/.test(name));
+      const paths = names.map((name) => `./assets/${name}`);
+      await writeFile(join(folder, 'scripts.json'), JSON.stringify(paths));
+    },
+  };
+}
+
 /**
  * Vite's server takes the range of a file's first byte for one without an end, and a browser that keeps such an answer,
  * or one that broke off, puts wrong files together from then on. So the file is answered whole, and not kept.
@@ -53,7 +70,7 @@ export default defineConfig(({ isPreview }) => ({
   base: './',
   // What is not there is answered with 404, and not with the app.
   appType: 'mpa',
-  plugins: isPreview ? [firstByte()] : [firstByte(), embeddedModel()],
+  plugins: isPreview ? [firstByte()] : [firstByte(), embeddedModel(), scriptList()],
   resolve: { conditions: ['emulsion:source', ...defaultClientConditions] },
   // onnxruntime finds its WebAssembly beside its own file.
   optimizeDeps: { exclude: ['onnxruntime-web'] },

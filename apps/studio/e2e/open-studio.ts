@@ -68,7 +68,8 @@ export async function openStudio({ hub }: { readonly hub: string }): Promise<Ope
   const scripts = new Set<string>();
   context.on('request', (request) => {
     const { pathname } = new URL(request.url());
-    if (pathname.endsWith('.js')) scripts.add(pathname);
+    // What is fetched as a file is kept for later.
+    if (pathname.endsWith('.js') && request.resourceType() !== 'fetch') scripts.add(pathname);
   });
   const screenshots = `${app}/e2e/screenshots`;
   await mkdir(screenshots, { recursive: true });

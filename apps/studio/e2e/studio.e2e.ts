@@ -106,6 +106,17 @@ test('until then, the page has downloaded at most 150 kB of JavaScript, without 
   expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(150_000);
 });
 
+test('a sampler that finds its steps on the way shows how far it is', async () => {
+  await choice('Sampler').selectOption('dpm_adaptive');
+  await button('Paint').click();
+  await page.getByText(/^Step \d+, .* left$/).waitFor();
+  const progress = page.getByRole('progressbar', { name: 'Painting' });
+  expect(await progress.evaluate((bar: HTMLProgressElement) => bar.position)).toBeLessThan(1);
+  await waitForStatus(/^The picture is done, in /);
+  await choice('Sampler').selectOption('');
+  await button('Delete picture 1').click();
+});
+
 test('a painting is stopped half way, by the button and by Escape, and the next one is painted', async () => {
   await field('Steps').fill('500');
   for (const stop of [() => button('Stop').click(), () => page.keyboard.press('Escape')]) {
@@ -226,7 +237,9 @@ test('a model of the hub paints, and paints from the cache when the network is l
   // The page, onnxruntime and the embedded model come from what is kept, too.
   await page.reload();
   await waitForModel('Emulsion default');
+  await choice('Sampler').selectOption('unipc');
   await paint();
+  await choice('Sampler').selectOption('');
   await page.getByText('Choose another').click();
   await load();
   expect(hub.requests.length).toBe(asked);

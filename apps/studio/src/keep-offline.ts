@@ -16,3 +16,19 @@ export async function keepOffline(): Promise<void> {
   const registered = container.register('./service-worker.js').catch(() => tooLate);
   await Promise.race([registered.then(() => controlled), tooLate]);
 }
+
+let isRestKept = false;
+
+/** Downloads what of the app was not needed yet, other samplers for one: without a network it cannot be had. */
+export async function keepRest(): Promise<void> {
+  if (isRestKept || !(navigator.serviceWorker as ServiceWorkerContainer | undefined)?.controller) return;
+  isRestKept = true;
+  try {
+    // Written by the build.
+    const paths = (await (await fetch('./scripts.json')).json()) as string[];
+    await Promise.all(paths.map((path) => fetch(path)));
+  } catch {
+    // What is not kept now is downloaded when it is needed, or next time.
+    isRestKept = false;
+  }
+}

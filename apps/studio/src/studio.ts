@@ -1,12 +1,14 @@
 // The state of the app, and what the visitor can do.
-import { decodePng, encodePng, type RgbImage } from '@emulsion/image';
+import { encodePng, readPngText } from '@emulsion/image';
 import { loadPipelineInWorker, type WorkerPipeline } from '@emulsion/pipelines/worker';
 import { computed, signal } from '@preact/signals';
 import { addPicture, deletePicture, type GalleryPicture, listPictures } from './gallery-store.ts';
+import { keepRest } from './keep-offline.ts';
 import { embeddedModel, type ModelSource, modelName } from './model-source.ts';
+import { advanced, begun, isWorthSaying, type Painting, progressText } from './painting.ts';
 import { readPreferences, writePreferences } from './preferences.ts';
 import { type Settings, schedulerOf, settingsFrom, settingsText } from './settings.ts';
-import { formatDuration, timeLeft } from './time-left.ts';
+import { formatDuration } from './time-left.ts';
 
 export type Model =
   | {
@@ -23,16 +25,6 @@ export type Model =
       readonly seconds: number;
     }
   | { readonly state: 'failed'; readonly name: string; readonly message: string };
-
-/** A painting that is under way. */
-export interface Painting {
-  readonly stepsDone: number;
-  readonly totalSteps: number;
-  /** Milliseconds; undefined until it can be told. */
-  readonly timeLeft: number | undefined;
-  /** What the network expects the pictures to become. */
-  readonly previews: readonly RgbImage[];
-}
 
 const preferences = readPreferences();
 export const settings = signal<Settings>(preferences.settings);
@@ -53,7 +45,10 @@ export const lastSeed = signal<number | undefined>(undefined);
 export const modelSize = computed(() => {
   if (model.value?.state !== 'ready') return { side: 512, multiple: 8 };
   const { unet, vae } = model.value.pipeline;
-  return { side: (unet.config.sampleSize ?? 64) * vae.config.scale, multiple: vae.config.scale };
+  const { scale } = vae.config;
+  // Transformers see two by two latents at a time, and paint squares of 1024 pixels unless told otherwise.
+  if (!unet) return { side: 1024, multiple: 2 * scale };
+  return { side: (unet.config.sampleSize ?? 64) * scale, multiple: scale };
 });
 
 let source: ModelSource = embeddedModel();
@@ -120,7 +115,7 @@ export async function paint(): Promise<void> {
   stopping = controller;
   problem.value = undefined;
   announcement.value = 'Painting';
-  painting.value = { stepsDone: 0, totalSteps: wanted.numInferenceSteps, timeLeft: undefined, previews: [] };
+  painting.value = begun(wanted.numInferenceSteps);
   const start = performance.now();
   try {
     const result = await current.pipeline({
@@ -135,15 +130,17 @@ export async function paint(): Promise<void> {
       numImagesPerPrompt: wanted.numImages,
       truncatePrompt: true,
       signal: controller.signal,
-      // A sampler that finds its steps on the way is shown as if it took as many as were asked for.
-      onStep: async ({ step, totalSteps = wanted.numInferenceSteps, preview }) => {
-        const stepsDone = step + 1;
-        const last = stepsDone === totalSteps;
-        const due = previewEvery.value > 0 && !last && step % previewEvery.value === 0;
-        const previews = due ? await preview() : (painting.value?.previews ?? []);
-        const left = timeLeft(performance.now() - start, stepsDone, totalSteps);
-        painting.value = { stepsDone, totalSteps, timeLeft: left, previews };
-        announceProgress(stepsDone, totalSteps, left);
+      onStep: async (event) => {
+        const { step, progress } = event;
+        const due = previewEvery.value > 0 && progress < 1 && step % previewEvery.value === 0;
+        const preview = due ? await event.preview() : undefined;
+        const before = painting.value;
+        // Stopped while the preview was made.
+        if (!before || controller.signal.aborted) return;
+        const previews = preview ?? before.previews;
+        const after = advanced({ ...before, previews }, event, performance.now() - start);
+        painting.value = after;
+        if (isWorthSaying(before, after)) announcement.value = progressText(after);
       },
     });
     const pictures: GalleryPicture[] = [];
@@ -164,20 +161,13 @@ export async function paint(): Promise<void> {
     lastSeed.value = Number(result.seed);
     const seconds = formatDuration(performance.now() - start);
     announcement.value = `${pictures.length === 1 ? 'The picture is' : 'The pictures are'} done, in ${seconds}`;
+    void keepRest();
   } catch (error) {
     if (controller.signal.aborted) announcement.value = 'Stopped';
     else problem.value = messageOf(error);
   } finally {
     painting.value = undefined;
   }
-}
-
-/** Says every quarter: more would drown everything else. */
-function announceProgress(stepsDone: number, totalSteps: number, left: number | undefined): void {
-  const quarter = (steps: number) => Math.floor((4 * steps) / totalSteps);
-  if (stepsDone === totalSteps || quarter(stepsDone) === quarter(stepsDone - 1)) return;
-  const rest = left === undefined ? '' : `, ${formatDuration(left)} left`;
-  announcement.value = `Step ${stepsDone} of ${totalSteps}${rest}`;
 }
 
 export function stop(): void {
@@ -188,12 +178,12 @@ export function stop(): void {
 export async function takeSettings(file: Blob): Promise<void> {
   problem.value = undefined;
   try {
-    const { text } = decodePng(new Uint8Array(await file.arrayBuffer()));
-    if (text.parameters === undefined) {
+    const { parameters } = readPngText(new Uint8Array(await file.arrayBuffer()));
+    if (parameters === undefined) {
       problem.value = 'This picture does not say how it was made.';
       return;
     }
-    change(settingsFrom(text.parameters, settings.value));
+    change(settingsFrom(parameters, settings.value));
     announcement.value = 'The settings of the picture are in the form';
   } catch (error) {
     problem.value = messageOf(error);

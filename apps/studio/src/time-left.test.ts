@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { formatDuration, timeLeft } from './time-left.ts';
 
-test('the steps that are left take as long as those before', () => {
-  expect(timeLeft(3000, 3, 10)).toBe(7000);
-  expect(timeLeft(3000, 10, 10)).toBe(0);
-  expect(timeLeft(3000, 0, 10)).toBeUndefined();
+test('the rest goes as fast as what is done', () => {
+  expect(timeLeft(3000, 0.75)).toBe(1000);
+  expect(timeLeft(3000, 1)).toBe(0);
+  expect(timeLeft(3000, 0)).toBeUndefined();
 });
 
 test('durations are said in the unit that suits', () => {

@@ -1,8 +1,8 @@
 // How long a painting still takes.
 
-/** Milliseconds until the last step is done, if the rest take as long as those before; undefined before the first. */
-export function timeLeft(elapsed: number, stepsDone: number, totalSteps: number): number | undefined {
-  return stepsDone > 0 ? (elapsed / stepsDone) * (totalSteps - stepsDone) : undefined;
+/** Milliseconds until the whole is done, if the rest goes as fast as the share that is; undefined before there is any. */
+export function timeLeft(elapsed: number, progress: number): number | undefined {
+  return progress > 0 ? (elapsed * (1 - progress)) / progress : undefined;
 }
 
 /** A duration as people say it. */

@@ -1,8 +1,8 @@
 // The picture: as it appears, and when it is done.
 
 import type { GalleryPicture } from '../gallery-store.ts';
+import { progressText } from '../painting.ts';
 import { model, painting, problem, removePicture, shown } from '../studio.ts';
-import { formatDuration } from '../time-left.ts';
 import { useObjectUrl } from './object-url.ts';
 import { isSmall, PixelCanvas } from './pixel-canvas.tsx';
 
@@ -95,15 +95,11 @@ const fileName = (prompt: string) =>
     .slice(0, 60) || 'picture';
 
 function Progress() {
-  const { stepsDone, totalSteps, timeLeft } = painting.value!;
-  const left = timeLeft === undefined ? '' : `, ${formatDuration(timeLeft)} left`;
+  const current = painting.value!; // it is shown while there is one
   return (
     <div class="progress">
-      <progress value={stepsDone} max={totalSteps} aria-label="Painting" />
-      <span>
-        Step {stepsDone} of {totalSteps}
-        {left}
-      </span>
+      <progress value={current.progress} aria-label="Painting" />
+      <span>{progressText(current)}</span>
     </div>
   );
 }
