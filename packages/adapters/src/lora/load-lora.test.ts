@@ -198,6 +198,15 @@ describe('the scale of PEFT', () => {
     });
   });
 
+  test('is not for the files of others in its folder', async () => {
+    const folder = memoryFolder({
+      'adapter_config.json': '{"lora_alpha":16}',
+      a: writeSafetensors(kohya('a_to_q', tensor(new Float32Array(12).fill(1), [6, 2]))),
+    });
+    const { changes } = await loadLora(folder, 'a', { model });
+    expect((changes[0]!.weight as LowRankChange).up.data[0]).toBe(1);
+  });
+
   test('also goes for its biases', async () => {
     const bias = random(6);
     const { changes, report } = await loadTensors(

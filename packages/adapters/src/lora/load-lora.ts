@@ -130,8 +130,9 @@ function sortKeys(weights: Weights, places: Places) {
 }
 
 function findPlaces({ candidates }: LoraKey, places: Places): readonly Place[] | undefined {
-  for (const { component, name } of candidates) {
-    const found = places.get(component)?.get(name);
+  for (const { components, name } of candidates) {
+    const component = components.find((candidate) => places.has(candidate));
+    const found = component && places.get(component)?.get(name);
     if (found) return found;
   }
   return undefined;
@@ -222,7 +223,9 @@ class ModuleReader {
     for (const [part, key] of parts) named.set(part, { key, tensor: this.#tensors.get(key)! });
     const { component, module } = places[0]!;
     const file = { folder: this.#folder, path: this.#path };
-    return new FileModule(name, file, named, (rank) => peftScaling(this.#config, component, module, rank));
+    // A configuration may lie beside the files of other programs too.
+    const config = [...parts.values()].some((key) => key.includes('.lora_B')) ? this.#config : undefined;
+    return new FileModule(name, file, named, (rank) => peftScaling(config, component, module, rank));
   }
 
   /** The magnitudes of DoRA, if the module has any. */

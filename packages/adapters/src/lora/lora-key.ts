@@ -3,11 +3,12 @@ import type { Component } from '../module-change.ts';
 import { flatten } from './places.ts';
 
 const denoisers: readonly Component[] = ['unet', 'transformer'];
+/** The refiner of Stable Diffusion XL has the second encoder alone. */
 const clip: readonly Component[] = ['textEncoder', 'textEncoder2'];
 /** T5 is the third encoder of Stable Diffusion 3 and the second of Flux. */
 const t5: readonly Component[] = ['textEncoder3', 'textEncoder2'];
 
-/** How names begin, and the components that the rest may be of; the first that fits counts. */
+/** How names begin, and the component that the rest is of: the first of these that the model has. */
 const prefixes: readonly (readonly [prefix: string, components: readonly Component[]])[] = [
   ['lora_unet_', denoisers],
   ['lora_transformer_', denoisers],
@@ -15,7 +16,8 @@ const prefixes: readonly (readonly [prefix: string, components: readonly Compone
   ['lora_te2_', ['textEncoder2']],
   ['lora_te3_', t5],
   ['lora_te_', clip],
-  ['lycoris_', [...denoisers, ...clip]],
+  ['lycoris_', denoisers],
+  ['lycoris_', clip],
   ['model.diffusion_model.', denoisers],
   ['diffusion_model.', denoisers],
   ['text_encoders.clip_l.transformer.', ['textEncoder']],
@@ -29,8 +31,10 @@ const prefixes: readonly (readonly [prefix: string, components: readonly Compone
   ['t5.', t5],
   ['unet.', denoisers],
   ['transformer.', denoisers],
-  ['lora_', [...denoisers, ...clip]],
-  ['', [...denoisers, ...clip]],
+  ['lora_', denoisers],
+  ['lora_', clip],
+  ['', denoisers],
+  ['', clip],
 ];
 
 /** What PEFT and others wrap around a whole model. */
@@ -88,8 +92,8 @@ export interface LoraKey {
   /** The module as the file names it, with its prefix: what the tensors of one change have in common. */
   readonly module: string;
   readonly part: Part;
-  /** What the module may be, the likelier first. */
-  readonly candidates: readonly { readonly component: Component; readonly name: string }[];
+  /** What the module may be, the likelier first: a module of the first of these components that the model has. */
+  readonly candidates: readonly { readonly components: readonly Component[]; readonly name: string }[];
 }
 
 /** @returns `undefined` if the name has none of the endings that are known */
@@ -101,10 +105,7 @@ export function parseLoraKey(key: string): LoraKey | undefined {
     const bare = module.replace(wrappers, '').replace(/\.processor\b/, '');
     const candidates = prefixes
       .filter(([prefix]) => bare.startsWith(prefix))
-      .flatMap(([prefix, parts]) => {
-        const name = flatten(bare.slice(prefix.length));
-        return parts.map((component) => ({ component, name }));
-      });
+      .map(([prefix, components]) => ({ components, name: flatten(bare.slice(prefix.length)) }));
     return { module, part, candidates };
   }
   return undefined;

@@ -130,6 +130,18 @@ describe('a module of a text encoder', () => {
     }
   });
 
+  test('is not looked for in the second if the first lacks it, but if there is no first', async () => {
+    const [first, second] = [linears('encoder.layers.0.mlp.fc1'), linears('encoder.layers.20.mlp.fc1')];
+    const name = 'lora_te1_text_model_encoder_layers_20_mlp_fc1';
+    const [down, up] = [`${name}.lora_down.weight`, `${name}.lora_up.weight`];
+    await expect(targetsOf({ textEncoder: first, textEncoder2: second }, down, up)).rejects.toThrow(
+      'none of its 2 tensors has the name of a module of this model',
+    );
+    expect(await targetsOf({ textEncoder2: second }, down, up)).toEqual([
+      { component: 'textEncoder2', module: 'encoder.layers.20.mlp.fc1' },
+    ]);
+  });
+
   test('of T5 is in the third of Stable Diffusion 3 and in the second of Flux', async () => {
     const module = 'encoder.block.0.layer.0.SelfAttention.q';
     const name = 'lora_te3_encoder_block_0_layer_0_SelfAttention_q';
