@@ -20,6 +20,7 @@ export { readTensor } from './read-tensor.ts';
 export { readTensors } from './read-tensors.ts';
 export { resolvePath } from './resolve-path.ts';
 export { openSafetensors, readSafetensorsHeader, type SafetensorsHeader } from './safetensors.ts';
+export { type OpenControlNetFileOptions, openControlNetFile } from './single-file/open-controlnet-file.ts';
 export {
   isSingleFile,
   type OpenSingleFileOptions,

@@ -51,7 +51,8 @@ export async function ldmTensors(
 export const ldmFile = async (model: Folder, family: LdmFamily, unet?: Folder): Promise<Uint8Array> =>
   writeSafetensors(await ldmTensors(model, family, unet));
 
-async function tensorsOf(folder: Folder): Promise<Map<string, Tensor>> {
+/** The values of a component's weights. */
+export async function tensorsOf(folder: Folder): Promise<Map<string, Tensor>> {
   const tensors = new Map<string, Tensor>();
   for (const [name, weight] of await openWeights(folder)) tensors.set(name, await readTensor(folder, weight));
   return tensors;
@@ -85,7 +86,8 @@ const unetResnet = [
   ['conv_shortcut', 'skip_connection'],
 ] as const;
 
-function unetName(name: string, layers: number, upTypes: unknown): string {
+/** A weight's name in the original U-Net. */
+export function unetName(name: string, layers: number, upTypes?: unknown): string {
   const place = name
     .replace(
       /^down_blocks\.(\d+)\.resnets\.(\d+)/,
@@ -122,7 +124,8 @@ const vaeNames = [
   ['to_out.0', 'proj_out'],
 ] as const;
 
-const vaeName = (name: string, levels: number) =>
+/** A weight's name in the original autoencoder, which counts resolutions from the finest. */
+export const vaeName = (name: string, levels: number) =>
   replaced(name, vaeNames)
     .replace(/down_blocks\.(\d+)\.resnets/, 'down.$1.block')
     .replace(/down_blocks\.(\d+)\.downsamplers\.0/, 'down.$1.downsample')

@@ -2,13 +2,19 @@
 import type { Weights } from '../weight.ts';
 import { type ConvertedComponent, countWhile, dimOf, headsOf64, renamed } from './converted-component.ts';
 
-/** The encoder of weights whose names lack the prefix of the model. */
-export function convertClip(weights: Weights): ConvertedComponent {
+/**
+ * The encoder of weights whose names lack the prefix of the model.
+ * @param kind the activation and the class; those of Stable Diffusion 1 unless given
+ */
+export function convertClip(
+  weights: Weights,
+  { activation = 'quick_gelu', className = 'CLIPTextModel' } = {},
+): ConvertedComponent {
   // Some merged models have lost a part of the names.
   const named = renamed(weights, (name) =>
     /^(embeddings|encoder|final_layer_norm)\./.test(name) ? `text_model.${name}` : name,
   );
-  return { ...describeClip(named, 'quick_gelu', 'CLIPTextModel'), weights: async () => named };
+  return { ...describeClip(named, activation, className), weights: async () => named };
 }
 
 /** The configuration of a text encoder in the names of transformers. */

@@ -1,4 +1,5 @@
 // A component of a model in a single file, told in the terms of diffusers.
+import type { Folder } from '../folder.ts';
 import type { Weight, Weights } from '../weight.ts';
 
 /** What is known of a component from its weights. */
@@ -51,3 +52,42 @@ export function countWhile(has: (index: number) => boolean): number {
 
 /** Heads of 64 channels each, which the published models have. */
 export const headsOf64 = (channels: number): number => Math.max(1, Math.round(channels / 64));
+
+/** Matrices that lie one below the other in one, by their names; together they have its rows. */
+export function splitRows(
+  weight: Weight,
+  parts: readonly (readonly [name: string, rows: number])[],
+): Weight[] {
+  const { dims, range } = weight;
+  const rowLength = range.length / dims[0]!;
+  let { offset } = range;
+  return parts.map(([name, rows]) => {
+    const length = rows * rowLength;
+    const part = { ...weight, name, dims: [rows, ...dims.slice(1)], range: { ...range, offset, length } };
+    offset += length;
+    return part;
+  });
+}
+
+/** A copy of a weight, for what the original has in another order. @param change from its bytes to those of the copy */
+export async function copied(
+  folder: Folder,
+  weight: Weight,
+  change: (stored: Uint8Array) => Uint8Array,
+): Promise<Weight> {
+  const { name, path, range } = weight;
+  const { file, offset, length } = range;
+  const stored =
+    file.kind === 'bytes'
+      ? file.bytes.subarray(offset, offset + length)
+      : await folder.read(path, { offset, length });
+  const bytes = change(stored);
+  return {
+    ...weight,
+    range: {
+      file: { kind: 'bytes', name: `${folder.name}/${path}:${name}`, bytes },
+      offset: 0,
+      length: bytes.length,
+    },
+  };
+}

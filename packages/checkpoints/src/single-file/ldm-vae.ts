@@ -18,9 +18,13 @@ const middleNames = [
 
 /**
  * The autoencoder of weights whose names lack the prefix `first_stage_model.`.
- * @param scalingFactor which shapes do not tell
+ * @param scalingFactor which shapes do not tell, as they do not tell `shiftFactor`
  */
-export function convertVae(weights: Weights, scalingFactor: number): ConvertedComponent {
+export function convertVae(
+  weights: Weights,
+  scalingFactor: number,
+  shiftFactor?: number,
+): ConvertedComponent {
   const first = (level: number) => `encoder.down.${level}.block.0.conv1.weight`;
   const count = countWhile((level) => weights.has(first(level)));
   const levels = Array.from({ length: count }, (_, level) => level);
@@ -38,7 +42,11 @@ export function convertVae(weights: Weights, scalingFactor: number): ConvertedCo
       use_post_quant_conv: weights.has('post_quant_conv.weight'),
       mid_block_add_attention: weights.has('decoder.mid.attn_1.q.weight'),
     },
-    assumed: { norm_num_groups: 32, scaling_factor: scalingFactor },
+    assumed: {
+      norm_num_groups: 32,
+      scaling_factor: scalingFactor,
+      ...(shiftFactor !== undefined && { shift_factor: shiftFactor }),
+    },
     // Some files have the networks that the autoencoder was trained against.
     weights: async () =>
       renamed(new Map([...weights].filter(([name]) => !name.startsWith('loss.'))), (name) =>

@@ -4,7 +4,13 @@ import type { Folder } from '../folder.ts';
 import { copyStrided } from '../strides.ts';
 import type { Weight, Weights } from '../weight.ts';
 import { describeClip } from './clip.ts';
-import { type ConvertedComponent, countWhile, replaceStart } from './converted-component.ts';
+import {
+  type ConvertedComponent,
+  copied,
+  countWhile,
+  replaceStart,
+  splitRows,
+} from './converted-component.ts';
 
 const outerNames = [
   ['token_embedding', 'text_model.embeddings.token_embedding'],
@@ -53,8 +59,11 @@ export function convertOpenClip(
       if (kind === undefined || weight.dims[0]! % 3 !== 0)
         add(weight, `${home}.${replaceStart(rest, layerNames)}`);
       else
-        for (const [i, part] of thirds(weight).entries())
-          add(part, `${home}.self_attn.${projections[i]}.${kind}`);
+        for (const part of splitRows(
+          weight,
+          projections.map((name) => [`${home}.self_attn.${name}.${kind}`, weight.dims[0]! / 3]),
+        ))
+          add(part, part.name);
     }
   }
   const projection = named.get('text_projection.weight');
@@ -67,30 +76,11 @@ export function convertOpenClip(
   };
 }
 
-/** The upper, middle and lower rows, which lie together. */
-function thirds(weight: Weight): Weight[] {
-  const { dims, range } = weight;
-  const length = range.length / 3;
-  return projections.map((_, i) => ({
-    ...weight,
-    dims: [dims[0]! / 3, ...dims.slice(1)],
-    range: { ...range, offset: range.offset + i * length, length },
-  }));
-}
-
 /** A copy of a matrix with rows and columns exchanged. */
 async function transposed(folder: Folder, weight: Weight): Promise<Weight> {
-  const { name, dtype, dims, path, range } = weight;
-  const { file, offset, length } = range;
-  const [rows = 1, columns = 1] = dims;
-  const stored =
-    file.kind === 'bytes'
-      ? file.bytes.subarray(offset, offset + length)
-      : await folder.read(path, { offset, length });
-  const bytes = copyStrided(stored, [columns, rows], [1, columns], dataTypeBytes[dtype]);
-  return {
-    ...weight,
-    dims: [columns, rows],
-    range: { file: { kind: 'bytes', name: `${folder.name}/${path}:${name}`, bytes }, offset: 0, length },
-  };
+  const [rows = 1, columns = 1] = weight.dims;
+  const copy = await copied(folder, weight, (stored) =>
+    copyStrided(stored, [columns, rows], [1, columns], dataTypeBytes[weight.dtype]),
+  );
+  return { ...copy, dims: [columns, rows] };
 }

@@ -272,6 +272,28 @@ test('the channels that the U-Net reads tell the task', async () => {
   }
 });
 
+test('an upscaler has schedules of its own, for its latents and for the picture that it enlarges', async () => {
+  const first = { 'model.diffusion_model.input_blocks.0.0.weight': [1, 7] };
+  const labels = { 'model.diffusion_model.label_emb.weight': [1000, 1] };
+  const folder = await open(file(sd2, vae, openClip('cond_stage_model.model.'), first, labels));
+  expect(await openDiffusersFolder(folder)).toMatchObject({
+    className: 'StableDiffusionUpscalePipeline',
+    components: { low_res_scheduler: { className: 'DDPMScheduler' } },
+    options: { max_noise_level: 350 },
+  });
+  const betas = { beta_start: 0.0001, beta_end: 0.02, beta_schedule: 'scaled_linear' };
+  for (const [name, more] of [
+    ['scheduler', { prediction_type: 'v_prediction' }],
+    ['low_res_scheduler', {}],
+  ] as const)
+    expect(await readJson(folder.subfolder(name), 'scheduler_config.json')).toMatchObject({
+      ...betas,
+      ...more,
+    });
+  expect(await config(folder, 'vae')).toMatchObject({ scaling_factor: 0.08333 });
+  expect(await config(folder, 'unet')).toMatchObject({ num_class_embeds: 1000, attention_head_dim: 8 });
+});
+
 test('a configuration that is given tells what shapes do not, and nothing else', async () => {
   const given = memoryFolder({
     'unet/config.json': '{"attention_head_dim": 4, "norm_num_groups": 16, "in_channels": 99}',
@@ -290,7 +312,7 @@ test('a configuration that is given tells what shapes do not, and nothing else',
 
 test('a file that is no whole model, or has no tokenizer, says what is needed', async () => {
   await expect(open(file(sd1, clip))).rejects.toThrow(
-    'downloads/m.safetensors: it is not a whole Stable Diffusion 1, 2 or XL: it has no "model.diffusion_model", "first_stage_model" and text encoder. Give a model with all its parts, or the folder of one in diffusers layout.',
+    'downloads/m.safetensors: it is not a whole Stable Diffusion 1, 2 or XL: it has no "model.diffusion_model", "first_stage_model" and text encoder; nor is it a Stable Diffusion 3 or Flux. Give a model with all its parts, or the folder of one in diffusers layout.',
   );
   await expect(open(file(sd1, vae, clip), {})).rejects.toThrow(
     "downloads/m.safetensors: a model in a single file has no tokenizer. Give the folder of CLIP's (tokenizer), or that of a model in diffusers layout (config).",
