@@ -117,6 +117,26 @@ test('it paints with a given model, sampler, size and number, and tells programs
   expect([image.width, image.height]).toEqual([64, 96]);
 });
 
+test('a picture is painted with LoRAs, each with its strength', async () => {
+  const paint = async (...args: string[]) => {
+    const { stdout } = await run(
+      ...['paint', 'a cat', '--model', tiny, '--steps', '1', '--seed', '3', '--json'],
+      ...['--output', 'lora.png', '--save-latents', 'lora.safetensors', ...args],
+    );
+    return { stdout, latents: await readFile(join(folder, 'lora.safetensors')) };
+  };
+  const file = join(adapterFiles, 'lora_kohya.safetensors');
+  const [plain, changed, none] = [
+    await paint(),
+    await paint('--lora', `${file}:0.75`, '--lora', join(adapterFiles, 'lora_diffusers.safetensors')),
+    await paint('--lora', `${file}:0`),
+  ];
+  expect(changed.stdout).toMatch(/The LoRA \\"lora_kohya\\" changes \d+ modules at strength 0\.75\./);
+  expect(changed.stdout).toMatch(/The LoRA \\"lora_diffusers\\" changes \d+ modules at strength 1\./);
+  expect(changed.latents).not.toEqual(plain.latents);
+  expect(none.latents).toEqual(plain.latents);
+});
+
 test('the prompt may name embeddings, and the command says by what', async () => {
   const embedding = join(adapterFiles, 'ti_my-emb3_diffusers.bin');
   const paint = (...args: string[]) =>
@@ -316,6 +336,11 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
       ),
     ],
     /"MagicModel" in model_index\.json is not supported as "unet"\. UNet2DConditionModel is\./,
+  ],
+  [
+    'a LoRA that is not there',
+    async () => ['--lora', `${join(folder, 'nowhere.safetensors')}:0.5`],
+    /nowhere\.safetensors: there is no such file/,
   ],
   [
     'an embedding that is not there',

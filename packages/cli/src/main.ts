@@ -3,6 +3,7 @@ import type { Margins } from '@emulsion/pipelines';
 import { deviceKinds } from '@emulsion/runtime';
 import { EmulsionError, type RngKind, rngKinds } from '@emulsion/tensor';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type AdapterFile, parseAdapterFile } from './adapter-files.ts';
 import { InterruptedError } from './errors.ts';
 import { type PaintOptions, paint, type Size } from './paint.ts';
 import { jsonReport, type Report, terminalReport } from './report.ts';
@@ -138,6 +139,11 @@ function program(
       '--embedding <file>',
       'embedding that the prompt may name (.pt, .bin, .safetensors, PNG card); may be given several times',
       (file: string, files: readonly string[] = []) => [...files, file],
+    )
+    .option(
+      '--lora <file[:strength]>',
+      'LoRA or one of its family, 1 unless the strength is given; may be given several times',
+      (file: string, files: readonly AdapterFile[] = []) => [...files, parseAdapterFile(file)],
     )
     .option('--truncate-prompt', 'cut a prompt that is longer than the model reads')
     .addOption(

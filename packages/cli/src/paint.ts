@@ -7,6 +7,7 @@ import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from 
 import { loadPipeline, type Margins, type PaintResult } from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
 import type { RngKind } from '@emulsion/tensor';
+import { type AdapterFile, addAdapters } from './adapter-files.ts';
 import { readEmbeddings } from './embedding-files.ts';
 import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
@@ -38,6 +39,7 @@ export interface PaintOptions {
   readonly eta?: number;
   readonly truncatePrompt?: boolean;
   readonly embedding?: readonly string[];
+  readonly lora?: readonly AdapterFile[];
   readonly device: DeviceKind | 'auto';
   readonly dtype?: 'float32' | 'float16';
   readonly output?: string;
@@ -116,6 +118,8 @@ export async function paint(
       ...embedding.notes,
       ...pipeline.promptEncoder.embeddings.add(embedding),
     ]);
+    const changes = { localFilesOnly: options.offline, signal };
+    notes.push(...(await addAdapters(pipeline, options.lora ?? [], changes)));
     for (const message of [...pipeline.notes, ...notes]) report.send({ event: 'note', message });
     const result = await pipeline({
       prompt,

@@ -1,0 +1,31 @@
+// Files of LoRAs and hypernetworks on the command line, each with its strength.
+import type { AdapterInfo, Pipeline } from '@emulsion/pipelines';
+
+/** A file, and how strong it is. */
+export interface AdapterFile {
+  readonly path: string;
+  readonly strength: number;
+}
+
+/** Reads `FILE` or `FILE:STRENGTH`; strength 1 unless given. */
+export function parseAdapterFile(text: string): AdapterFile {
+  const [, path = text, strength = '1'] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+  return { path, strength: Number(strength) };
+}
+
+/** Puts adapters on a pipeline. @returns what is to be said of them, in sentences */
+export async function addAdapters(
+  { adapters }: Pick<Pipeline, 'adapters'>,
+  files: readonly AdapterFile[],
+  options: { readonly localFilesOnly?: boolean | undefined; readonly signal: AbortSignal },
+): Promise<string[]> {
+  const notes: string[] = [];
+  for (const { path, strength } of files) {
+    const info = await adapters.add(path, { ...options, strength });
+    notes.push(sentence(info), ...info.notes);
+  }
+  return notes;
+}
+
+const sentence = ({ name, report, strength }: AdapterInfo) =>
+  `The LoRA "${name}" changes ${report.targets.length} modules at strength ${strength}.`;
