@@ -42,6 +42,27 @@ test('what is read again later is not overwritten', () => {
   expect(activationMemory(g.build(), { x: [10] })).toBe(3 * 40);
 });
 
+test('of two branches the cheaper one counts, and the weights of both', () => {
+  const g = new GraphBuilder('branches');
+  const x = g.input('x', 'float32', ['n', 4]);
+  const weight = g.constant(tensor(new Float32Array(16), [4, 4]));
+  const isActive = g.op('Cast', [g.op('ReduceL1', [g.input('scale', 'float32', [1])], { keepdims: 0 })], {
+    to: dataTypeNumbers.bool,
+  });
+  const doubled = g.op('Add', [x, x]);
+  const either = g.either(
+    isActive,
+    () => g.op('MatMul', [doubled, weight]),
+    () => doubled,
+  );
+  g.output('y', g.op('Add', [either, doubled]));
+  const model = g.build();
+  expect(weightMemory(model)).toEqual({ stored: 0, loaded: 64 });
+  const scalars = 4 + 4 + 1; // the scale, its sum, and whether that is not 0
+  expect(activationMemory(model, inputShapes(model, { n: 100 })!)).toBeLessThanOrEqual(3 * 1600 + scalars);
+  expect(activationMemory(model, inputShapes(model, { n: 100 })!)).toBeGreaterThanOrEqual(3 * 1600);
+});
+
 test('a graph with an operator that is not known has no estimate, nor one without the shape of an input', () => {
   const g = new GraphBuilder('strange');
   g.output('y', g.op('Strange', [g.input('x', 'float32', ['n'])]));
@@ -55,11 +76,11 @@ test('shapes that do not fit are refused', () => {
   expect(() => activationMemory(g.build(), { a: [2, 3], b: [4, 5] })).toThrow('3 columns meet 4 rows');
 });
 
-test('names of sizes are bound, and what may have any size is one element', () => {
+test('names of sizes are bound, and what is not named is one element', () => {
   const g = new GraphBuilder('sizes');
   const x = g.input('x', 'float32', ['batch', 4, 'height']);
   g.output('y', g.op('Add', [x, g.input('residual', 'float32', [undefined, undefined, undefined])]));
   const model = g.build();
   expect(inputShapes(model, { batch: 2, height: 3 })).toEqual({ x: [2, 4, 3], residual: [1, 1, 1] });
-  expect(inputShapes(model, { batch: 2 })).toBeUndefined();
+  expect(inputShapes(model, { batch: 2 })).toEqual({ x: [2, 4, 1], residual: [1, 1, 1] });
 });

@@ -24,7 +24,24 @@ function bytesOfType(type: ValueType | undefined): number | undefined {
 const initializerTypes = ({ initializers }: Graph): Types =>
   new Map(initializers.map(({ value, dataType, dims }) => [value, value.type ?? { dataType, shape: dims }]));
 
-function inferNode({ domain, opType, inputs, outputs, attributes }: Node, types: Types): void {
+/** The branches of a node, the last one the cheaper: what `If` computes where nothing is to be added. */
+const branchesOf = ({ attributes }: Node): Graph[] =>
+  Object.values(attributes).flatMap((attribute) => (attribute.kind === 'graph' ? [attribute.value] : []));
+
+/** What a node reads, its branches included. */
+const readsOf = (node: Node): Value[] => [
+  ...node.inputs.filter((input) => input !== undefined),
+  ...branchesOf(node).flatMap(({ nodes }) => nodes.flatMap(readsOf)),
+];
+
+function inferNode(node: Node, types: Types): void {
+  const { domain, opType, inputs, outputs, attributes } = node;
+  const branch = branchesOf(node).at(-1);
+  if (branch) {
+    for (const inner of branch.nodes) inferNode(inner, types);
+    for (const [i, output] of outputs.entries()) types.set(output, types.get(branch.outputs[i]!));
+    return;
+  }
   const name = domain === '' ? opType : `${domain}.${opType}`;
   const inferred = inferTypes(
     name,
@@ -57,9 +74,7 @@ export function weightMemory({ graph }: Model): WeightMemory {
     const source = node.inputs.reduce((sum, input) => sum + ((input && loaded.get(input)) ?? 0), 0);
     for (const output of node.outputs) loaded.set(output, bytesOfType(types.get(output)) ?? source);
   }
-  const kept = new Set<Value>(
-    [...running].flatMap(({ inputs }) => inputs.filter((input) => input !== undefined)),
-  );
+  const kept = new Set<Value>([...running].flatMap(readsOf));
   return {
     stored: graph.initializers.reduce((sum, { data }) => sum + (isByteRange(data) ? data.length : 0), 0),
     loaded: [...kept].reduce((sum, value) => sum + (loaded.get(value) ?? 0), 0),
@@ -67,8 +82,9 @@ export function weightMemory({ graph }: Model): WeightMemory {
 }
 
 /**
- * Shapes of a graph's inputs, with `sizes` for its names of sizes. What has no size may have any, and is taken as 1.
- * @returns `undefined` if a name is not among the sizes
+ * Shapes of a graph's inputs, with `sizes` for its names of sizes. What is not among them, and what may have any size, is
+ * taken as 1.
+ * @returns `undefined` if there is an input whose rank is not known
  */
 export function inputShapes(
   { graph }: Model,
@@ -76,9 +92,8 @@ export function inputShapes(
 ): Record<string, readonly number[]> | undefined {
   const shapes: Record<string, readonly number[]> = {};
   for (const { name, type } of graph.inputs) {
-    const shape = type?.shape?.map((dim) => (typeof dim === 'string' ? sizes[dim] : (dim ?? 1)));
-    if (!shape || shape.includes(undefined)) return undefined;
-    shapes[name] = shape as number[]; // just checked
+    if (!type?.shape) return undefined;
+    shapes[name] = type.shape.map((dim) => (typeof dim === 'string' ? sizes[dim] : dim) ?? 1);
   }
   return shapes;
 }
@@ -128,26 +143,27 @@ export function activationMemory(
   for (const node of graph.nodes) inferNode(node, types);
   const running = runNodes(graph);
   // Inputs are the caller's, and outputs are for it.
-  const readsOf = new Map<Value, number>([...graph.inputs, ...graph.outputs].map((value) => [value, 1]));
-  for (const { inputs } of running)
-    for (const input of inputs) if (input) readsOf.set(input, (readsOf.get(input) ?? 0) + 1);
+  const reads = new Map<Value, number>([...graph.inputs, ...graph.outputs].map((value) => [value, 1]));
+  for (const node of running)
+    for (const value of readsOf(node)) reads.set(value, (reads.get(value) ?? 0) + 1);
 
   const buffers = new Map<Value, Buffer>();
   let [live, peak] = [0, 0];
   const allocate = (value: Value): boolean => {
     const bytes = bytesOfType(types.get(value));
     if (bytes === undefined) return false;
-    buffers.set(value, { bytes, reads: readsOf.get(value) ?? 0 });
+    buffers.set(value, { bytes, reads: reads.get(value) ?? 0 });
     live += bytes;
     return true;
   };
   const share = (value: Value, buffer: Buffer) => {
-    buffer.reads += readsOf.get(value) ?? 0;
+    buffer.reads += reads.get(value) ?? 0;
     buffers.set(value, buffer);
   };
   for (const input of graph.inputs) if (!allocate(input)) return undefined;
-  for (const { opType, inputs, outputs } of running) {
-    const read = inputs.flatMap((input) => (input && buffers.get(input)) ?? []);
+  for (const node of running) {
+    const { opType, inputs, outputs } = node;
+    const read = readsOf(node).flatMap((value) => buffers.get(value) ?? []);
     const [output, ...others] = outputs;
     const target = bytesOfType(types.get(output!));
     const viewed = views.has(opType) && inputs[0] ? buffers.get(inputs[0]) : undefined;

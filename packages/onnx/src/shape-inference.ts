@@ -546,6 +546,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ReduceMean: reduce,
   ReduceSum: reduce,
   ReduceMax: reduce,
+  ReduceL1: reduce,
   ArgMax: argReduce,
   Identity: ([x]) => [x],
 };

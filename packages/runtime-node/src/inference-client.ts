@@ -13,6 +13,12 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/**
+ * Makes glibc map each block of 128 KiB and more by itself, and so give it back when it is freed. Otherwise it takes to
+ * keeping such blocks after the first ones were freed, and what a session held stays with the process.
+ */
+const returnsMemory = { MALLOC_MMAP_THRESHOLD_: '131072' };
+
 /** How much of what the process printed is kept, to explain its end. */
 const keptOutput = 4096;
 
@@ -31,7 +37,7 @@ export class InferenceClient {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: [],
-      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+      env: { ...returnsMemory, ...process.env, NODE_NO_WARNINGS: '1' },
     });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#output = (this.#output + text).slice(-keptOutput);
