@@ -58,7 +58,7 @@ export class FileModule {
   /** What the product of the factors is multiplied by: `scale`, or alpha / rank, or 1. */
   scaling(rank: number): number {
     const alpha = this.number('alpha');
-    return this.number('scale') ?? (alpha === undefined ? this.#scaling(rank) : alpha / rank);
+    return this.number('scale') ?? (alpha === undefined || rank === 0 ? this.#scaling(rank) : alpha / rank);
   }
 
   /** @throws {InvalidFileError} if two of the factors do not fit each other */

@@ -1,7 +1,7 @@
 // GLoRA of LyCORIS (Chavan et al., 2023): a change of low rank of the weight, and one that the weight is multiplied by.
 import { deltaByRows, type FileChange } from './file-change.ts';
 import type { FileModule } from './file-module.ts';
-import { type Matrix, matrixOf, productRow, tuckerProduct } from './matrix.ts';
+import { type Factor, type Matrix, matrixOf, productRow, stored, tuckerProduct } from './matrix.ts';
 
 /**
  * ΔW = alpha / rank · (W · a1 · a2 + b1 · b2), with `a1` `[in, rank]`, `a2` `[rank, in]`, `b1` `[out, rank]` and `b2`
@@ -16,10 +16,11 @@ export function gloraChange(module: FileModule): FileChange {
     rows: b1.rows,
     columns: b2.columns,
     at: (place) => {
+      const wide = b2.matrix();
       const kernel = b2.columns / a2.columns;
       const inner = new Float64Array(rank * kernel);
       return deltaByRows(place, true, (row, base, out) => {
-        productRow(b1, row, b2, out);
+        productRow(b1, row, wide, out);
         inner.fill(0);
         for (let i = 0; i < a1.rows; i++)
           for (let j = 0; j < rank; j++) {
@@ -37,7 +38,7 @@ export function gloraChange(module: FileModule): FileChange {
   };
 }
 
-type Factors = readonly [a1: Matrix, a2: Matrix, b1: Matrix, b2: Matrix];
+type Factors = readonly [a1: Matrix, a2: Matrix, b1: Matrix, b2: Factor];
 
 /** The factors in the order of new files, whose first ones are tall and second ones wide. */
 function orderedFactors(module: FileModule): Factors {
@@ -48,9 +49,9 @@ function orderedFactors(module: FileModule): Factors {
   const core = module.get('glora_bm');
   const fits = ([p, q, r, s]: Factors) =>
     p.columns === q.rows && p.columns === r.columns && p.columns === s.rows && p.rows === q.columns;
-  const current: Factors = [a1, a2, b1, core ? tuckerProduct(core, b2) : b2];
+  const current: Factors = [a1, a2, b1, core ? tuckerProduct(core, b2) : stored(b2)];
   if (fits(current)) return current;
-  const old: Factors = [a2, a1, b2, b1];
+  const old: Factors = [a2, a1, b2, stored(b1)];
   module.assertEqual('glora_a1', fits(old) ? 1 : 0, 1);
   return old;
 }

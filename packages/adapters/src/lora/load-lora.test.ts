@@ -339,6 +339,8 @@ describe('a file that cannot be used', () => {
       { 'a1.weight': random(4, 2), 'a2.weight': b, 'b1.weight': a, 'b2.weight': random(3, 4) },
       { oft_blocks: random(2, 3, 2) },
       { oft_blocks: random(2, 3, 3), rescale: random(5) },
+      { oft_blocks: random(1, 2, 3, 3) },
+      { oft_blocks: random(2, 3, 2, 2) },
       { weight: random(5), on_input: tensor([1], []) },
     ])
       expect(InvalidFileError.is(await refusal(named(parts)))).toBe(true);

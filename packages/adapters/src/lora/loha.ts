@@ -2,7 +2,15 @@
 import { tensor } from '@emulsion/tensor';
 import { deltaByRows, type FileChange } from './file-change.ts';
 import type { FileModule } from './file-module.ts';
-import { type Matrix, matrixOf, productRow, transposed, tuckerProduct } from './matrix.ts';
+import {
+  type Factor,
+  type Matrix,
+  matrixOf,
+  productRow,
+  stored,
+  transposed,
+  tuckerProduct,
+} from './matrix.ts';
 import { columnsOf, pickRows } from './place.ts';
 
 /**
@@ -23,6 +31,7 @@ export function lohaChange(module: FileModule): FileChange {
     at: (place) => {
       const rows = place.dims[0] ?? 1;
       const columns = columnsOf(place);
+      const [right, secondRight] = [first.right.matrix(), second.right.matrix()];
       // Of small ranks, one product of rank × rank is the smaller and quicker form.
       const ranks = rank * second.right.rows;
       if (columns === first.right.columns && ranks * (rows + columns) <= rows * columns) {
@@ -30,14 +39,14 @@ export function lohaChange(module: FileModule): FileChange {
         const up = pickRows(rowProducts(first.left, second.left, scale), ranks, place);
         return {
           form: 'low-rank',
-          down: tensor(columnProducts(first.right, second.right), [ranks, ...place.dims.slice(1)]),
+          down: tensor(columnProducts(right, secondRight), [ranks, ...place.dims.slice(1)]),
           up: tensor(up, [rows, ranks, ...ones]),
         };
       }
       const other = new Float64Array(columns);
       return deltaByRows(place, false, (row, _, out) => {
-        productRow(first.left, row, first.right, out);
-        productRow(second.left, row, second.right, other);
+        productRow(first.left, row, right, out);
+        productRow(second.left, row, secondRight, other);
         for (let i = 0; i < out.length; i++) out[i]! *= scale * other[i]!;
       });
     },
@@ -71,13 +80,13 @@ function factors(
   a: 'hada_w1_a' | 'hada_w2_a',
   b: 'hada_w1_b' | 'hada_w2_b',
   t: 'hada_t1' | 'hada_t2',
-): { left: Matrix; right: Matrix } {
+): { left: Matrix; right: Factor } {
   const left = matrixOf(module.need(a));
   const right = matrixOf(module.need(b));
   const core = module.get(t);
   if (!core) {
     module.assertEqual(b, right.rows, left.columns);
-    return { left, right };
+    return { left, right: stored(right) };
   }
   module.assertEqual(t, core.dims[0] ?? 1, left.rows);
   module.assertEqual(t, core.dims[1] ?? 1, right.rows);

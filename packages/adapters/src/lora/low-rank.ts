@@ -2,7 +2,7 @@
 import { type Tensor, tensor } from '@emulsion/tensor';
 import { type FileChange, padRows } from './file-change.ts';
 import type { FileModule } from './file-module.ts';
-import { type Matrix, matrixOf, tuckerProduct } from './matrix.ts';
+import { type Factor, type Matrix, matrixOf, stored, tuckerProduct } from './matrix.ts';
 import { columnsOf, pickRows } from './place.ts';
 
 /** `down` `[rank, in, …kernel]`, `up` `[out, rank, 1, 1]`, and of a Tucker decomposition `mid` `[rank, rank, …kernel]`. */
@@ -12,7 +12,6 @@ export function loraChange(module: FileModule): FileChange {
   const { rows, columns: rank } = matrixOf(up);
   module.assertEqual('up', rank, down.rows);
   const scaled = scaledBy(up.data, module.scaling(rank));
-  const data = down.data instanceof Float32Array ? down.data : new Float32Array(down.data);
   return {
     rank,
     rows,
@@ -20,7 +19,7 @@ export function loraChange(module: FileModule): FileChange {
     at: (place) => {
       const { dims } = place;
       const columns = columnsOf(place);
-      const inner = columns === down.columns ? data : padRows(down, columns);
+      const inner = columns === down.columns ? float32Of(down.matrix()) : padRows(down.matrix(), columns);
       const ones = dims.slice(2).map(() => 1);
       return {
         form: 'low-rank',
@@ -39,13 +38,15 @@ export function loraBias(module: FileModule): Tensor | undefined {
   return tensor(scaledBy(bias.data, module.scaling(rank)), bias.dims);
 }
 
-function downFactor(module: FileModule): Matrix {
+function downFactor(module: FileModule): Factor {
   const down = matrixOf(module.need('down'));
   const mid = module.get('mid');
-  if (!mid) return down;
+  if (!mid) return stored(down);
   module.assertEqual('mid', mid.dims[1] ?? 1, down.rows);
   return tuckerProduct(mid, down);
 }
+
+const float32Of = ({ data }: Matrix) => (data instanceof Float32Array ? data : new Float32Array(data));
 
 /** The values times a scale; in place, as they were read for this alone. */
 function scaledBy(values: Float32Array, scale: number): Float32Array {

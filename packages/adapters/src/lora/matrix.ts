@@ -1,5 +1,5 @@
 // Matrices whose products are summed in float64.
-import type { Tensor } from '@emulsion/tensor';
+import { sizeOf, type Tensor } from '@emulsion/tensor';
 
 /** A matrix in row-major order. */
 export interface Matrix {
@@ -46,13 +46,42 @@ export function productRow(left: Matrix, row: number, right: Matrix, out: Float6
   }
 }
 
-/** `left · right` */
-export function product(left: Matrix, right: Matrix): Matrix {
-  const data = new Float64Array(left.rows * right.columns);
-  for (let row = 0; row < left.rows; row++)
-    productRow(left, row, right, data.subarray(row * right.columns, (row + 1) * right.columns));
-  return { data, rows: left.rows, columns: right.columns };
+/** A matrix that is worked out when it is wanted: a file of few bytes can ask for a very large one. */
+export interface Factor {
+  readonly rows: number;
+  readonly columns: number;
+  readonly matrix: () => Matrix;
 }
+
+/** A matrix as it is stored. */
+export const stored = (matrix: Matrix): Factor => ({ ...matrix, matrix: () => matrix });
+
+function workedOut(rows: number, columns: number, work: (data: Float64Array) => void): Factor {
+  let matrix: Matrix | undefined;
+  return {
+    rows,
+    columns,
+    matrix: () => {
+      if (matrix) return matrix;
+      const data = new Float64Array(rows * columns);
+      work(data);
+      matrix = { data, rows, columns };
+      return matrix;
+    },
+  };
+}
+
+/** `left · right` */
+export const product = (left: Factor, right: Factor): Factor =>
+  workedOut(left.rows, right.columns, (data) => {
+    for (let row = 0; row < left.rows; row++)
+      productRow(
+        left.matrix(),
+        row,
+        right.matrix(),
+        data.subarray(row * right.columns, (row + 1) * right.columns),
+      );
+  });
 
 /**
  * A Tucker core times its inner factor: `Σ_j core[i, j, k] · inner[j, r]` as a matrix `[i, r·k]`. What is left of the
@@ -60,18 +89,18 @@ export function product(left: Matrix, right: Matrix): Matrix {
  * @param core `[rank, rank, …kernel]`
  * @param inner `[rank, in]`
  */
-export function tuckerProduct(core: Tensor, inner: Matrix): Matrix {
-  const [outer = 1, rank = 1] = core.dims;
-  const kernel = core.data.length / (outer * rank);
+export function tuckerProduct(core: Tensor, inner: Matrix): Factor {
+  const [outer = 1, rank = 1, ...kernelDims] = core.dims;
+  const kernel = sizeOf(kernelDims);
   const columns = inner.columns * kernel;
-  const data = new Float64Array(outer * columns);
-  for (let i = 0; i < outer; i++)
-    for (let j = 0; j < rank; j++)
-      for (let r = 0; r < inner.columns; r++) {
-        const factor = inner.data[j * inner.columns + r]!;
-        const from = (i * rank + j) * kernel;
-        const to = i * columns + r * kernel;
-        for (let k = 0; k < kernel; k++) data[to + k]! += factor * core.data[from + k]!;
-      }
-  return { data, rows: outer, columns };
+  return workedOut(outer, columns, (data) => {
+    for (let i = 0; i < outer; i++)
+      for (let j = 0; j < rank; j++)
+        for (let r = 0; r < inner.columns; r++) {
+          const factor = inner.data[j * inner.columns + r]!;
+          const from = (i * rank + j) * kernel;
+          const to = i * columns + r * kernel;
+          for (let k = 0; k < kernel; k++) data[to + k]! += factor * core.data[from + k]!;
+        }
+  });
 }

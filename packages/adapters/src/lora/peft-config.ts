@@ -65,7 +65,7 @@ export function peftScaling(
     ? Object.entries(patterns).find(([key]) => matchesPattern(key, module))?.[1]
     : undefined;
   const alpha = pattern ?? settingOf('lora_alpha');
-  if (typeof alpha !== 'number') return 1;
+  if (typeof alpha !== 'number' || rank === 0) return 1;
   return alpha / (settingOf('use_rslora') === true ? Math.sqrt(rank) : rank);
 }
 
