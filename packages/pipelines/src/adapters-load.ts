@@ -1,21 +1,21 @@
 // Reads an adapter's file for the networks of a pipeline.
 import {
+  adapterKindOf,
+  bundledEmbedding,
   type Component,
   loadLora,
   type ModelModules,
   type ModuleChange,
   modulesOf,
+  readTextualInversion,
 } from '@emulsion/adapters';
 import { type Folder, memoryFolder } from '@emulsion/checkpoints';
 import type { ModuleAdapter, NetworkAdapter } from '@emulsion/nn';
 import { type Tensor, zeros } from '@emulsion/tensor';
 import type { AdaptableNetworks, AdapterSource, AddAdapterOptions, LoadedAdapter } from './adapters.ts';
 
-/** The name of a source's file, without its ending. */
-export function nameOf(source: AdapterSource): string {
-  const path = typeof source === 'string' ? source : source instanceof File ? source.name : source.path;
-  return path.slice(path.search(/[^/\\]*$/)).replace(/\.[^.]+$/, '');
-}
+/** The name of a file, without its ending. */
+const stemOf = (path: string) => path.slice(path.search(/[^/\\]*$/)).replace(/\.[^.]+$/, '');
 
 /** Opens an adapter's file and reads it. @throws the errors of `openSource` and of the reader of its kind */
 export async function loadAdapter(
@@ -24,14 +24,54 @@ export async function loadAdapter(
   options: AddAdapterOptions,
 ): Promise<LoadedAdapter> {
   const { folder, path } = await openAdapter(source, options);
+  const load = (await adapterKindOf(folder, path)) === 'embedding' ? loadEmbedding : loadLoraFile;
+  return load(folder, path, networks, options);
+}
+
+async function loadLoraFile(
+  folder: Folder,
+  path: string,
+  networks: AdaptableNetworks,
+  { name = stemOf(path) }: AddAdapterOptions,
+): Promise<LoadedAdapter> {
   const model: ModelModules = Object.fromEntries(
     [...networks].map(([component, { weights }]) => [component, modulesOf(weights)]),
   );
-  const { changes, embeddings, report } = await loadLora(folder, path, { model });
+  const { changes, embeddings: bundled, report } = await loadLora(folder, path, { model });
   const notes = report.warning === undefined ? [] : [report.warning];
-  if (embeddings.size > 0)
-    notes.push(`The embeddings that it brings are not used: ${[...embeddings.keys()].join(', ')}.`);
-  return { kind: 'lora', report, notes, networks: await changesByNetwork(changes, networks) };
+  const embeddings = [...bundled].flatMap(([token, tensors]) => bundledEmbedding(token, tensors) ?? []);
+  for (const embedding of embeddings)
+    notes.push(`It brings an embedding, which prompts name by "${embedding.name}".`);
+  return {
+    name,
+    kind: 'lora',
+    report,
+    notes,
+    networks: await changesByNetwork(changes, networks),
+    embeddings,
+  };
+}
+
+async function loadEmbedding(
+  folder: Folder,
+  path: string,
+  _networks: AdaptableNetworks,
+  { name }: AddAdapterOptions,
+): Promise<LoadedAdapter> {
+  const embedding = await readTextualInversion(folder, path, { name });
+  const { matched, unused, checkpointName: baseModel, notes } = embedding;
+  const report = {
+    ...{ matched, unmatched: [], unused, baseModel, warning: undefined },
+    ...{ algorithms: [], dora: false, ranks: [], targets: [] },
+  };
+  return {
+    name: embedding.name,
+    kind: 'embedding',
+    report,
+    notes,
+    networks: new Map(),
+    embeddings: [embedding],
+  };
 }
 
 async function openAdapter(

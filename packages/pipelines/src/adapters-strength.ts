@@ -36,6 +36,11 @@ export function assertSettings(
         `adapters: the weight of "${name}" in "${path}" is ${weight}. Give a finite number; 1 is as trained.`,
       );
     }
+    if (parts?.size === 0) {
+      throw new InvalidArgumentError(
+        `adapters: "${name}" is an embedding, which has one strength for all of the model. Leave weights out.`,
+      );
+    }
     if (parts && !isPart(path, parts)) {
       throw new InvalidArgumentError(
         `adapters: "${name}" changes nothing in "${path}". Give a component of ${[...parts.keys()].join(', ')}, or a path in one.`,

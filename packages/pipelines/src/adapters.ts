@@ -1,10 +1,12 @@
 // The adapters of a pipeline: added, weighted and removed while the model stays loaded.
-import type { Component, LoraReport } from '@emulsion/adapters';
+import type { Component, LoraReport, TextualInversion } from '@emulsion/adapters';
 import type { Folder } from '@emulsion/checkpoints';
 import type { HubOptions } from '@emulsion/hub';
 import type { AdaptableNetwork, NetworkAdapter } from '@emulsion/nn';
 import type { Cancellable } from '@emulsion/runtime';
 import { InvalidArgumentError } from '@emulsion/tensor';
+import type { PromptEmbeddings } from '@emulsion/text-encoder';
+import { AdapterEmbeddings } from './adapters-embeddings.ts';
 import {
   type AdapterSettings,
   type AdapterStrength,
@@ -22,14 +24,17 @@ export interface AddAdapterOptions
   extends AdapterSettings,
     Cancellable,
     Pick<HubOptions, 'revision' | 'localFilesOnly' | 'token' | 'endpoint' | 'storage'> {
-  /** What it is called from now on; the file's name without its ending unless given. */
+  /**
+   * What it is called from now on, and an embedding by prompts; else the token or the name in an embedding's file, or the
+   * file's own name without its ending.
+   */
   readonly name?: string | undefined;
 }
 
 /** An adapter of a pipeline. */
 export interface AdapterInfo extends AdapterSettings {
   readonly name: string;
-  readonly kind: 'lora';
+  readonly kind: 'lora' | 'embedding';
   readonly strength: AdapterStrength;
   /** What became of the file's tensors. */
   readonly report: LoraReport;
@@ -38,8 +43,10 @@ export interface AdapterInfo extends AdapterSettings {
 }
 
 /** What was read of an adapter's file, for the networks that it changes. */
-export interface LoadedAdapter extends Pick<AdapterInfo, 'kind' | 'report' | 'notes'> {
+export interface LoadedAdapter extends Pick<AdapterInfo, 'name' | 'kind' | 'report' | 'notes'> {
   readonly networks: ReadonlyMap<Component, Pick<NetworkAdapter, 'modules'>>;
+  /** What prompts may name with it. */
+  readonly embeddings: readonly TextualInversion[];
 }
 
 /** The networks of a pipeline that adapters can change. */
@@ -58,11 +65,13 @@ interface Entry {
  */
 export class Adapters {
   readonly #networks: AdaptableNetworks;
+  readonly #embeddings: AdapterEmbeddings;
   #entries: readonly Entry[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(networks: AdaptableNetworks) {
+  constructor(networks: AdaptableNetworks, embeddings: PromptEmbeddings) {
     this.#networks = networks;
+    this.#embeddings = new AdapterEmbeddings(embeddings);
   }
 
   /**
@@ -75,19 +84,19 @@ export class Adapters {
   add(source: AdapterSource, options: AddAdapterOptions = {}): Promise<AdapterInfo> {
     return this.#inTurn(async () => {
       const { strength = 1, weights, signal } = options;
-      const { loadAdapter, nameOf } = await import('./adapters-load.ts');
-      const name = options.name ?? nameOf(source);
+      const { loadAdapter } = await import('./adapters-load.ts');
+      const loaded = await loadAdapter(source, this.#networks, options);
+      const { name } = loaded;
       if (this.#entries.some((entry) => entry.name === name)) {
         throw new InvalidArgumentError(
           `adapters: there is a "${name}" already. Give another name, or remove that one first.`,
         );
       }
       const settings = { strength, ...(weights && { weights }) };
-      assertSettings(name, settings);
-      const entry = entryOf(name, await loadAdapter(source, this.#networks, options), settings);
+      const entry = entryOf(name, loaded, settings);
       assertSettings(name, settings, entry.networks);
       await this.#change([...this.#entries, entry], { signal });
-      return infoOf(entry);
+      return this.#infoOf(entry);
     });
   }
 
@@ -100,7 +109,9 @@ export class Adapters {
     const entry = this.#find(name);
     const given = typeof settings === 'object' ? settings : { strength: settings };
     assertSettings(name, given, entry.networks);
-    entry.settings = { ...entry.settings, ...given };
+    const changed = { ...entry.settings, ...given };
+    if (entry.loaded.kind === 'embedding') this.#embeddings.setStrength(name, promptStrength(name, changed));
+    entry.settings = changed;
   }
 
   /** Takes an adapter away. @throws {InvalidArgumentError} if there is none of that name */
@@ -113,7 +124,7 @@ export class Adapters {
 
   /** The adapters in the order in which they were added. */
   list(): AdapterInfo[] {
-    return this.#entries.map(infoOf);
+    return this.#entries.map((entry) => this.#infoOf(entry));
   }
 
   #find(name: string): Entry {
@@ -142,6 +153,21 @@ export class Adapters {
       const adapters = entries.flatMap(({ networks }) => networks.get(component) ?? []);
       await network.adapt(adapters, options);
     }
+    this.#embeddings.replace(entries.flatMap(embeddingsOf));
+  }
+
+  #infoOf({ name, loaded, settings }: Entry): AdapterInfo {
+    return {
+      name,
+      kind: loaded.kind,
+      strength: settings.strength ?? 1,
+      ...(settings.weights && { weights: settings.weights }),
+      report: loaded.report,
+      notes: [
+        ...loaded.notes,
+        ...loaded.embeddings.flatMap((embedding) => this.#embeddings.notesOn(embedding)),
+      ],
+    };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -162,11 +188,12 @@ function entryOf(name: string, loaded: LoadedAdapter, settings: AdapterSettings)
   return entry;
 }
 
-const infoOf = ({ name, loaded, settings }: Entry): AdapterInfo => ({
-  name,
-  kind: loaded.kind,
-  strength: settings.strength ?? 1,
-  ...(settings.weights && { weights: settings.weights }),
-  report: loaded.report,
-  notes: loaded.notes,
-});
+/** The strength of an embedding: prompts are encoded before the first step. */
+const promptStrength = (name: string, settings: AdapterSettings): number =>
+  strengthIn(name, settings, 'textEncoder', 0);
+
+/** Embeddings that a LoRA brings are as they were trained with it, whatever its strength. */
+function embeddingsOf({ name, loaded, settings }: Entry) {
+  const strength = loaded.kind === 'embedding' ? promptStrength(name, settings) : 1;
+  return loaded.embeddings.map((embedding) => ({ embedding, strength }));
+}

@@ -118,7 +118,7 @@ export async function loadPipeline(
     const { parts, paint } = await loadModel(model, device, options, (part) => loaded.push(part));
     const unused = networksOf(parts).reduce((count, { unusedWeights }) => count + unusedWeights.length, 0);
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
-    const adapters = new Adapters(adaptableNetworks(parts));
+    const adapters = new Adapters(adaptableNetworks(parts), parts.promptEncoder.embeddings);
     return Object.assign(paint, parts, { defaults: description.defaults, notes, adapters, dispose });
   } catch (error) {
     await dispose();

@@ -20,7 +20,8 @@ export interface ParsedEmbedding {
   readonly step?: number | undefined;
   readonly checkpointHash?: string | undefined;
   readonly checkpointName?: string | undefined;
-  /** Keys of tensors that nothing is made of. */
+  /** Keys of the vectors, and of tensors that nothing is made of. */
+  readonly matched: readonly string[];
   readonly unused: readonly string[];
 }
 
@@ -39,7 +40,7 @@ const anonymousKeys = ['emb_params', '*'];
  * @returns `undefined` if there is none
  */
 export function parseEmbedding(root: unknown): ParsedEmbedding | undefined {
-  if (areVectors(root)) return { encoders: [{ stored: root }], unused: [] };
+  if (areVectors(root)) return { encoders: [{ stored: root }], matched: [], unused: [] };
   if (!(root instanceof Map)) return undefined;
   const all = new Map([...root].filter((entry): entry is [string, unknown] => typeof entry[0] === 'string'));
   if (all.has('string_to_param')) return parseA1111(all);
@@ -48,13 +49,15 @@ export function parseEmbedding(root: unknown): ParsedEmbedding | undefined {
   if (named.length > 0) {
     return {
       encoders: named.map(([key, stored]) => ({ encoder: encoderKeys[key], stored })),
+      matched: named.map(([key]) => key),
       unused: tensors.map(([key]) => key).filter((key) => !Object.hasOwn(encoderKeys, key)),
     };
   }
   const [only, ...others] = tensors;
   if (!only || others.length > 0) return undefined;
   const [key, stored] = only;
-  return { encoders: [{ stored }], token: anonymousKeys.includes(key) ? undefined : key, unused: [] };
+  const token = anonymousKeys.includes(key) ? undefined : key;
+  return { encoders: [{ stored }], token, matched: [key], unused: [] };
 }
 
 /** A1111's dict: `string_to_param` is a dict of one tensor, or in files of older versions a ParameterDict. */
@@ -75,6 +78,7 @@ function parseA1111(all: ReadonlyMap<string, unknown>): ParsedEmbedding | undefi
     step: typeof step === 'number' ? step : undefined,
     checkpointHash: text('sd_checkpoint'),
     checkpointName: text('sd_checkpoint_name'),
+    matched: [String(first[0])],
     unused: others.map(([key]) => String(key)),
   };
 }
@@ -98,7 +102,7 @@ const areVectors = (value: unknown): value is StoredVectors =>
 
 /** The embedding that a dict is of, with its vectors read. */
 export function toTextualInversion(
-  { name: written, step, checkpointHash, checkpointName, unused }: ParsedEmbedding,
+  { name: written, step, checkpointHash, checkpointName, matched, unused }: ParsedEmbedding,
   encoders: readonly EmbeddingVectors[],
   name: string,
 ): TextualInversion {
@@ -115,6 +119,8 @@ export function toTextualInversion(
     step,
     checkpointHash,
     checkpointName,
+    matched,
+    unused,
     notes,
   };
 }

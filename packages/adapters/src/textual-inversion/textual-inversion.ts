@@ -22,6 +22,9 @@ export interface TextualInversion {
   /** First digits of the hash of the checkpoint that it was trained on, and that checkpoint's name, where the file says them. */
   readonly checkpointHash: string | undefined;
   readonly checkpointName: string | undefined;
+  /** Names of the tensors that are its vectors, and of those that nothing is made of. */
+  readonly matched: readonly string[];
+  readonly unused: readonly string[];
   /** What is to be said of the file, in sentences. */
   readonly notes: readonly string[];
 }
