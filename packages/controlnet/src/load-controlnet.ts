@@ -1,7 +1,7 @@
 // A ControlNet loaded from its folder, ready to be asked for residuals.
 import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import { WeightScope } from '@emulsion/nn';
-import type { Cancellable, Session } from '@emulsion/runtime';
+import type { RunOptions, Session } from '@emulsion/runtime';
 import { ShapeError, type Tensor, tensor } from '@emulsion/tensor';
 import {
   assertDims,
@@ -32,7 +32,7 @@ export interface ControlNet {
    * @throws {ShapeError} if an input has another shape than the network takes, {InvalidArgumentError} if one is missing
    * or one that it does not take is given
    */
-  predict(inputs: ControlNetInputs, options?: Cancellable): Promise<ControlResiduals>;
+  predict(inputs: ControlNetInputs, options?: RunOptions): Promise<ControlResiduals>;
   dispose(): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ async function predict(
   session: Session,
   config: ControlNetConfig,
   inputs: ControlNetInputs,
-  options?: Cancellable,
+  options?: RunOptions,
 ): Promise<ControlResiduals> {
   const feeds = unetEncoderFeeds('controlnet', config, inputs);
   const { controlnetCond } = inputs;

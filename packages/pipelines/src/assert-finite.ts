@@ -6,8 +6,11 @@ import { NonFiniteError } from './errors.ts';
 export function assertFinite({ data }: Tensor, origin: string, advice: string): void {
   let bad = 0;
   for (const value of data) if (!Number.isFinite(value)) bad++;
+  assertNone(bad, data.length, origin, advice);
+}
+
+/** @throws {NonFiniteError} as `assertFinite`, if of `count` elements a number is bad */
+export function assertNone(bad: number, count: number, origin: string, advice: string): void {
   if (bad > 0)
-    throw new NonFiniteError(
-      `${origin} ${bad} of ${data.length} elements that are not finite numbers. ${advice}`,
-    );
+    throw new NonFiniteError(`${origin} ${bad} of ${count} elements that are not finite numbers. ${advice}`);
 }

@@ -1,6 +1,6 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { type ControlNet, loadControlNet } from '@emulsion/controlnet';
-import type { Device } from '@emulsion/runtime';
+import { type Device, hostWorkspace } from '@emulsion/runtime';
 import { cpuOps, createRng, type Tensor, zeros } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -31,8 +31,8 @@ const painting = { pictures: 2, width: 64, height: 64, totalSteps: 4, ops: cpuOp
 async function residualsAt(step: number, options: ControlOptions, count = 1) {
   const nets = Array.from({ length: count }, () => net);
   const { positive } = guidedControls(nets, options, { ...painting, totalSteps: 5 });
-  await controlResiduals(positive, inputs, 0, cpuOps, {}); // the first evaluation
-  return controlResiduals(positive, inputs, step, cpuOps, {});
+  await controlResiduals(positive, inputs, 0, hostWorkspace, {}); // the first evaluation
+  return controlResiduals(positive, inputs, step, hostWorkspace, {});
 }
 
 function expectClose(actual: Tensor, expected: Tensor): void {

@@ -1,7 +1,7 @@
 // Pictures that a painting follows by ControlNets (Zhang et al. 2023): which, how much, and in which of the steps.
 import { addResiduals, type ControlNet, type ControlNetInputs } from '@emulsion/controlnet';
 import type { RgbImage } from '@emulsion/image';
-import type { Cancellable } from '@emulsion/runtime';
+import type { Cancellable, Workspace } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor, type TensorOps } from '@emulsion/tensor';
 import type { ControlResiduals } from '@emulsion/unet';
 import { assertRepeatable, pixelsOf, repeatTo } from './encode-picture.ts';
@@ -114,26 +114,33 @@ export async function controlResiduals(
   controls: readonly Control[],
   inputs: Omit<ControlNetInputs, 'controlnetCond'>,
   step: number,
-  ops: TensorOps,
+  workspace: Workspace,
   options: Cancellable,
 ): Promise<ControlResiduals | undefined> {
+  const { ops } = workspace;
   const residuals: ControlResiduals[] = [];
   for (const { controlNet, picture, conditioningScale, guessMode, isActive } of controls) {
     if (!isActive(step)) continue;
     const { timestepCondChannels, addition } = controlNet.config;
+    const controlnetCond = repeatTo(ops, picture, inputs.sample.dims[0]!);
     const asked = {
       ...inputs,
       // A ControlNet may do without what its U-Net takes besides.
       timestepCond: timestepCondChannels === undefined ? undefined : inputs.timestepCond,
       addedConditions: addition === undefined ? undefined : inputs.addedConditions,
-      controlnetCond: repeatTo(ops, picture, inputs.sample.dims[0]!),
+      controlnetCond,
       conditioningScale,
       guessMode,
     };
-    residuals.push(await controlNet.predict(asked, options));
+    residuals.push(await controlNet.predict(asked, { ...options, workspace }));
+    if (controlnetCond !== picture) workspace.release(controlnetCond);
   }
   const [first, ...others] = residuals;
-  return first && addResiduals(ops, [first, ...others]);
+  if (!first || others.length === 0) return first;
+  const sum = addResiduals(ops, [first, ...others]);
+  for (const { downBlockResiduals, midBlockResidual } of residuals)
+    workspace.release(...downBlockResiduals, midBlockResidual);
+  return sum;
 }
 
 const isList = <Item>(value: Item | readonly Item[]): value is readonly Item[] => Array.isArray(value);

@@ -1,6 +1,7 @@
 // Flux (Black Forest Labs 2024): diffusers' FluxPipeline.
 import type { Folder } from '@emulsion/checkpoints';
 import { classifierFreeGuidance, type Denoiser } from '@emulsion/guidance';
+import type { Workspace } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import { loadFluxPromptEncoder, type TransformerPromptEmbeds } from '@emulsion/text-encoder';
 import {
@@ -55,7 +56,7 @@ const patchSize = 2;
  * `paintFlow`
  */
 export async function flux(parts: FluxParts, options: FluxOptions): Promise<PaintResult> {
-  const { transformer, device } = parts;
+  const { transformer } = parts;
   const { numInferenceSteps = 28, guidanceScale = 3.5, trueCfgScale = 1, negativePrompt, signal } = options;
   const { maxSequenceLength, truncatePrompt } = options;
   const encoding = { maxSequenceLength, truncatePrompt, signal };
@@ -69,10 +70,13 @@ export async function flux(parts: FluxParts, options: FluxOptions): Promise<Pain
       const positive = await encodeTexts(parts, 'prompt', texts, request, encoding);
       const away = [listOf(negativePrompt ?? ''), options.negativePrompt2, undefined] as const;
       const negative = led ? await encodeTexts(parts, 'negativePrompt', away, request, encoding) : positive;
-      const denoiser = transformerDenoiser(transformer, guidanceScale, signal);
       const scale = led ? trueCfgScale : 1;
       return {
-        denoiser: classifierFreeGuidance(denoiser, { guidanceScale: scale, ops: device.ops }),
+        denoiserIn: (workspace) =>
+          classifierFreeGuidance(transformerDenoiser(transformer, guidanceScale, workspace, signal), {
+            guidanceScale: scale,
+            ops: workspace.ops,
+          }),
         condition: { positive, negative },
       };
     },
@@ -84,6 +88,7 @@ const transformerDenoiser =
   (
     transformer: FluxTransformer,
     guidanceScale: number,
+    workspace: Workspace,
     signal: AbortSignal | undefined,
   ): Denoiser<TransformerPromptEmbeds> =>
   async (evaluations) => {
@@ -91,7 +96,8 @@ const transformerDenoiser =
     for (const { sample, timestep, condition } of evaluations) {
       const [, , height = 0, width = 0] = sample.dims;
       const inputs = {
-        sample: packLatents(sample),
+        // On the host: tokens are made and taken apart there.
+        sample: packLatents(await workspace.read(sample)),
         timestep: timestep / 1000,
         guidance: transformer.config.guidance ? guidanceScale : undefined,
         encoderHiddenStates: condition.promptEmbeds,

@@ -1,7 +1,6 @@
 // Inpainting: what is masked of a picture is painted anew, with any U-Net or with one that was trained to see the mask.
 import { type RgbImage, tensorToImages } from '@emulsion/image';
 import { type InterpolationMode, InvalidArgumentError, type Tensor, type TensorOps } from '@emulsion/tensor';
-import { concatChannels } from './concat-channels.ts';
 import { cropRegion, type Region } from './crop-region.ts';
 import { encodePicture, pixelsOf, repeatTo } from './encode-picture.ts';
 import { UnsupportedModelError } from './errors.ts';
@@ -67,7 +66,7 @@ export async function inpaint(parts: StableDiffusionParts, options: InpaintOptio
     options,
     request,
     dims,
-    masked && { appended: concatChannels(latentMask, masked) },
+    masked && { appended: ops.concat([latentMask, masked], 1) },
     beginIndex,
   );
   const known = masked

@@ -112,8 +112,8 @@ test('each step is reported with the latents after it, the last ones are the res
   const events: [number, number | undefined, Tensor][] = [];
   const { latents } = await pipeline({
     ...small,
-    onStep: ({ step, totalSteps, latents }) => {
-      events.push([step, totalSteps, latents]);
+    onStep: async ({ step, totalSteps, latents }) => {
+      events.push([step, totalSteps, await latents()]);
     },
   });
   expect(events.map(([step, total]) => [step, total])).toEqual([

@@ -1,9 +1,9 @@
 // The loop that owns the network: answers a sampler's questions, with progress and cancellation.
 import type { Denoiser } from '@emulsion/guidance';
-import type { Cancellable } from '@emulsion/runtime';
+import { type Cancellable, hostWorkspace, untilAborted, type Workspace } from '@emulsion/runtime';
 import type { ModelAnswer, NetworkSampler, Plan, Question } from '@emulsion/schedulers';
-import type { Tensor } from '@emulsion/tensor';
-import { assertFinite } from './assert-finite.ts';
+import { sizeOf, type Tensor } from '@emulsion/tensor';
+import { assertNone } from './assert-finite.ts';
 
 /** What is known after an evaluation of the network. */
 export interface StepEvent {
@@ -16,8 +16,8 @@ export interface StepEvent {
   readonly timestep: number;
   /** Noise level before the step. */
   readonly sigma: number;
-  /** The latents after the step. */
-  readonly latents: Tensor;
+  /** The latents after the step, to be asked for while it is dealt with: they may lie on a graphics card. */
+  latents(): Promise<Tensor>;
 }
 
 /** A question that a sampler asked, and the network's answer to it. */
@@ -30,6 +30,8 @@ export interface RunSamplerOptions<Condition> extends Cancellable {
   /** Answers with the network's output, and with that of the negative condition for samplers that want it (CFG++). */
   readonly denoiser: Denoiser<Condition, ModelAnswer>;
   readonly condition: Condition;
+  /** Where the tensors of sampler and denoiser lie; on the host unless given. */
+  readonly workspace?: Workspace | undefined;
   /** The plan that is sampled along, and the entry of its timesteps that is begun with. */
   readonly plan: Plan;
   readonly beginIndex?: number | undefined;
@@ -41,13 +43,15 @@ export interface RunSamplerOptions<Condition> extends Cancellable {
 
 /**
  * Runs a sampler to its end, or to that of the steps that are taken.
- * @returns the sampler's last state
+ * @returns the sampler's last state, on the host
  * @throws the signal's reason if it is aborted, {NonFiniteError} if the network's output is no number
  */
 export async function runSampler<Condition>(
   sampler: NetworkSampler,
-  { denoiser, condition, plan, beginIndex = 0, endIndex, onStep, signal }: RunSamplerOptions<Condition>,
+  options: RunSamplerOptions<Condition>,
 ): Promise<Tensor> {
+  const { denoiser, condition, workspace = hostWorkspace, plan, onStep, signal } = options;
+  const { beginIndex = 0, endIndex } = options;
   const totalSteps = plan.adaptive ? undefined : (endIndex ?? plan.timesteps.length) - beginIndex;
   const end = endIndex === undefined ? Number.POSITIVE_INFINITY : endIndex - beginIndex;
   let progress = 0;
@@ -58,18 +62,21 @@ export async function runSampler<Condition>(
     const { timestep, sigma, sample } = question;
     const [answer] = await denoiser([{ step: question.step, timestep, sigma, sample, condition }]);
     const modelOutput = 'modelOutput' in answer! ? answer.modelOutput : answer!;
-    assertFinite(
-      modelOutput,
+    // This waits for the device, so that a step is over when it is said to be.
+    assertNone(
+      await untilAborted(workspace.countNonFinite(modelOutput), signal),
+      sizeOf(modelOutput.dims),
       `unet: in step ${step + 1}${totalSteps === undefined ? '' : ` of ${totalSteps}`} it gave`,
       'The weights may be damaged, or the guidance scale too high for this model.',
     );
     next = sampler.next(answer!);
     // A step that is done again goes back.
     progress = Math.max(progress, next.done ? 1 : progressOf(plan, totalSteps, step, next.value.sigma));
-    const latents = next.done ? next.value : next.value.state;
+    const state = next.done ? next.value : next.value.state;
+    const latents = () => workspace.read(state);
     await onStep?.({ step, totalSteps, progress, timestep, sigma, latents }, { question, modelOutput });
   }
-  return next.done ? next.value : next.value.state;
+  return untilAborted(workspace.read(next.done ? next.value : next.value.state), signal);
 }
 
 /** The share of the way that is behind a sampler which is about to evaluate at `sigma`. */

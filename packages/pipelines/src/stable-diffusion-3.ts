@@ -1,6 +1,7 @@
 // Stable Diffusion 3 and 3.5 (Esser et al. 2024): diffusers' StableDiffusion3Pipeline.
 import type { Folder } from '@emulsion/checkpoints';
 import { classifierFreeGuidance, type Denoiser } from '@emulsion/guidance';
+import type { Workspace } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import { loadSd3PromptEncoder, type TransformerPromptEmbeds } from '@emulsion/text-encoder';
 import { type LoadOptions, loadSd3Transformer, type Sd3Transformer } from '@emulsion/transformer';
@@ -56,7 +57,7 @@ export async function stableDiffusion3(
   parts: StableDiffusion3Parts,
   options: StableDiffusion3Options,
 ): Promise<PaintResult> {
-  const { transformer, device } = parts;
+  const { transformer } = parts;
   const { maxSequenceLength, clipSkip, truncatePrompt, signal } = options;
   const guidanceScale = Math.max(options.guidanceScale ?? 7, 1);
   const encoding = { maxSequenceLength, truncatePrompt, signal };
@@ -70,9 +71,12 @@ export async function stableDiffusion3(
       // Without guidance nothing asks for it.
       const negative =
         guidanceScale === 1 ? positive : await encodeTexts(parts, 'negativePrompt', away, request, encoding);
-      const denoiser = transformerDenoiser(transformer, signal);
       return {
-        denoiser: classifierFreeGuidance(denoiser, { guidanceScale, ops: device.ops }),
+        denoiserIn: (workspace) =>
+          classifierFreeGuidance(transformerDenoiser(transformer, workspace, signal), {
+            guidanceScale,
+            ops: workspace.ops,
+          }),
         condition: { positive, negative },
       };
     },
@@ -81,13 +85,17 @@ export async function stableDiffusion3(
 
 /** The transformer as a denoiser whose conditions are texts. */
 const transformerDenoiser =
-  (transformer: Sd3Transformer, signal: AbortSignal | undefined): Denoiser<TransformerPromptEmbeds> =>
+  (
+    transformer: Sd3Transformer,
+    workspace: Workspace,
+    signal: AbortSignal | undefined,
+  ): Denoiser<TransformerPromptEmbeds> =>
   async (evaluations) => {
     const outputs: Tensor[] = [];
     for (const { sample, timestep, condition } of evaluations) {
       const { promptEmbeds: encoderHiddenStates, pooledPromptEmbeds: pooledTextEmbeds } = condition;
       const inputs = { sample, timestep, encoderHiddenStates, pooledTextEmbeds };
-      outputs.push(await transformer.predict(inputs, { signal }));
+      outputs.push(await transformer.predict(inputs, { signal, workspace }));
     }
     return outputs;
   };

@@ -2,7 +2,7 @@
 import { type Folder, readJson } from '@emulsion/checkpoints';
 import type { Denoiser } from '@emulsion/guidance';
 import { type RgbImage, tensorToImages } from '@emulsion/image';
-import type { Cancellable, Device } from '@emulsion/runtime';
+import { type Cancellable, type Device, hostWorkspace, type RunOptions } from '@emulsion/runtime';
 import { loadScheduler, type PlanOptions, resolveScheduler } from '@emulsion/schedulers';
 import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import { type LoadOptions, loadUnet2d, type Unet2d } from '@emulsion/unet';
@@ -91,27 +91,29 @@ export async function unconditional(
   const noise = createSeededNoise(options, dims[0]!, ops);
   const start = options.latents ?? noise.start(dims, 1);
   assertNoise(start, dims);
+  const workspace = plan.adaptive ? hostWorkspace : device.openWorkspace();
   const sampler = scheduler.sample({
     plan,
-    ops,
+    ops: workspace.ops,
     sample: ops.combine([plan.initNoiseSigma, start]),
     noise: (like) => noise.step(like),
     ...(eta !== undefined && { eta }),
   });
   const denoised = await runSampler(sampler, {
-    denoiser: classDenoiser(unet, { signal }),
+    denoiser: classDenoiser(unet, { signal, workspace }),
     condition: options.classLabels,
+    workspace,
     plan,
     signal,
     onStep,
-  });
+  }).finally(() => workspace.dispose());
   const pixels = ops.clamp(ops.affine(denoised, 0.5, 0.5), 0, 1);
   return { images: tensorToImages(pixels), pixels, seeds: noise.seeds };
 }
 
 /** The U-Net as a denoiser whose conditions are class labels. */
 const classDenoiser =
-  (unet: Unet2d, options: Cancellable): Denoiser<UnconditionalOptions['classLabels']> =>
+  (unet: Unet2d, options: RunOptions): Denoiser<UnconditionalOptions['classLabels']> =>
   async (evaluations) => {
     const outputs: Tensor[] = [];
     for (const { sample, timestep, condition: classLabels } of evaluations)

@@ -1,7 +1,7 @@
 // A U-Net whose graph is ready-made, as Optimum exports it: the inputs of its graph are those of the Python class.
 import { type Folder, openOnnx } from '@emulsion/checkpoints';
 import { GraphError } from '@emulsion/onnx';
-import type { Cancellable, Device, Session } from '@emulsion/runtime';
+import type { Cancellable, Device, RunOptions, Session } from '@emulsion/runtime';
 import { type AnyTensor, InvalidArgumentError, ShapeError, type Tensor, tensor } from '@emulsion/tensor';
 import type { ControlResiduals, UnetInputs } from './load-unet.ts';
 
@@ -10,7 +10,7 @@ export type ReadyUnetInputs = Partial<UnetInputs> & Pick<UnetInputs, 'sample' | 
 
 /** A ready-made U-Net. */
 export interface ReadyUnet {
-  predict(inputs: ReadyUnetInputs, options?: Cancellable): Promise<Tensor>;
+  predict(inputs: ReadyUnetInputs, options?: RunOptions): Promise<Tensor>;
   dispose(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ async function predict(
   session: Session,
   ranks: Ranks,
   inputs: ReadyUnetInputs,
-  options?: Cancellable,
+  options?: RunOptions,
 ): Promise<Tensor> {
   if (inputs.adapterFeatures || inputs.imagePrompts) {
     throw new InvalidArgumentError(

@@ -1,7 +1,7 @@
 // A U-Net without text loaded from its folder, ready to predict.
 import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import { WeightScope } from '@emulsion/nn';
-import type { Cancellable } from '@emulsion/runtime';
+import type { RunOptions } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import { loadReadyUnet } from './load-ready-unet.ts';
 import type { LoadOptions } from './load-unet.ts';
@@ -21,7 +21,7 @@ export interface Unet2d {
    * @throws {ShapeError} if an input has another shape than the network takes, {InvalidArgumentError} if class labels are
    * missing or not taken
    */
-  predict(inputs: Unet2dInputs, options?: Cancellable): Promise<Tensor>;
+  predict(inputs: Unet2dInputs, options?: RunOptions): Promise<Tensor>;
   dispose(): Promise<void>;
 }
 

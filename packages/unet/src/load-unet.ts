@@ -9,7 +9,7 @@ import {
   wantedSlots,
   weightReader,
 } from '@emulsion/nn';
-import type { Cancellable, Device } from '@emulsion/runtime';
+import type { Cancellable, Device, RunOptions } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor, type TensorOps, zeros } from '@emulsion/tensor';
 import { assertImageAdapter, type ImagePrompt, imagePromptFeeds, imagePromptSlot } from './image-prompts.ts';
 import { intrablockFeeds } from './intrablock-features.ts';
@@ -51,7 +51,7 @@ export interface Unet extends AdaptableNetwork {
    * @throws {ShapeError} if an input has another shape than the network takes, {InvalidArgumentError} if one is missing
    * or one that it does not take is given
    */
-  predict(inputs: UnetInputs, options?: Cancellable): Promise<Tensor>;
+  predict(inputs: UnetInputs, options?: RunOptions): Promise<Tensor>;
   dispose(): Promise<void>;
 }
 
@@ -113,7 +113,7 @@ async function predict(
   config: UnetConfig,
   ops: TensorOps,
   inputs: UnetInputs,
-  options: Cancellable = {},
+  options: RunOptions = {},
 ): Promise<Tensor> {
   const feeds = unetEncoderFeeds('unet', config, inputs);
   const { sample, progress = 0, residuals, adapterFeatures, imagePrompts } = inputs;

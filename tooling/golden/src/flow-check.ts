@@ -1,11 +1,6 @@
 // How a recorded picture of Stable Diffusion 3 or Flux is made here and compared.
 import type { Folder } from '@emulsion/checkpoints';
-import {
-  loadPipeline,
-  type StableDiffusion3Options,
-  type StepEvent,
-  type TransformerRequest,
-} from '@emulsion/pipelines';
+import { loadPipeline, type StableDiffusion3Options, type TransformerRequest } from '@emulsion/pipelines';
 import { type Tensor, tensor } from '@emulsion/tensor';
 import { packLatents, unpackLatents } from '@emulsion/transformer';
 import { assertClose } from './assert-close.ts';
@@ -13,6 +8,7 @@ import type { GoldenCase } from './golden-area.ts';
 import { unstack } from './golden-array.ts';
 import type { LoadOnce, PipelineCase } from './pipeline-check.ts';
 import type { Check } from './test-area.ts';
+import { keepIn, type VisitedStep } from './visited-step.ts';
 
 /** The classes of such pipelines. */
 export const flowClasses: readonly string[] = ['StableDiffusion3Pipeline', 'FluxPipeline'];
@@ -48,12 +44,12 @@ export async function flowCheck(
       Object.entries(call).map(([name, value]) => [argumentNames[name]!, value]),
     ) as unknown as TransformerRequest & { readonly width: number; readonly height: number };
     const start = await golden.tensor('in.latents');
-    const steps: StepEvent[] = [];
+    const steps: VisitedStep[] = [];
     const { pixels, latents } = await pipeline({
       ...options,
       scheduler,
       latents: isFlux ? unpackLatents(start, options.height / 8, options.width / 8) : start,
-      onStep: (event) => void steps.push(event),
+      onStep: keepIn(steps),
     });
     const visited = steps.map(({ timestep }) => timestep);
     const timesteps = await golden.tensor('timesteps');

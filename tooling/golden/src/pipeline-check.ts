@@ -7,7 +7,6 @@ import {
   paintAs,
   pipelineClasses,
   type StableDiffusionParts,
-  type StepEvent,
 } from '@emulsion/pipelines';
 import type { Device } from '@emulsion/runtime';
 import { createScheduler, UnknownSchedulerError } from '@emulsion/schedulers';
@@ -19,6 +18,7 @@ import { assertClose, type Tolerance } from './assert-close.ts';
 import type { CaseJson, GoldenCase } from './golden-area.ts';
 import { unstack } from './golden-array.ts';
 import type { Check } from './test-area.ts';
+import { keepIn, type VisitedStep } from './visited-step.ts';
 
 /** A case of a pipeline: its class, its arguments, those of them that are arrays `in.*`, and the scheduler's whole config. */
 export interface PipelineCase extends CaseJson {
@@ -95,7 +95,7 @@ export async function pipelineCheck(
   const parts = await partsOf(folders, loadOnce, device);
   if (typeof parts === 'string') return parts;
   return async () => {
-    const steps: StepEvent[] = [];
+    const steps: VisitedStep[] = [];
     const given = Object.entries(call).map(([name, value]) => [argumentNames[name]!, value] as const);
     const tensors: [string, Tensor][] = [];
     for (const input of tensor_inputs) {
@@ -111,7 +111,7 @@ export async function pipelineCheck(
       // As diffusers does.
       truncatePrompt: true,
       scheduler,
-      onStep: (event) => void steps.push(event),
+      onStep: keepIn(steps),
     });
     await compare(golden, steps, latents, pixels);
   };
@@ -143,7 +143,7 @@ async function partsOf(
 
 async function compare(
   golden: GoldenCase<PipelineCase>,
-  steps: readonly StepEvent[],
+  steps: readonly VisitedStep[],
   latents: Tensor,
   pixels: Tensor,
 ): Promise<void> {

@@ -1,11 +1,12 @@
 // How a recorded picture of a pipeline without prompts is made here and compared.
-import { loadUnconditional, type StepEvent } from '@emulsion/pipelines';
+import { loadUnconditional } from '@emulsion/pipelines';
 import { type Tensor, tensor } from '@emulsion/tensor';
 import { assertClose } from './assert-close.ts';
 import type { GoldenCase } from './golden-area.ts';
 import { unstack } from './golden-array.ts';
 import type { LoadOnce, PipelineCase } from './pipeline-check.ts';
 import type { Check } from './test-area.ts';
+import { keepIn, type VisitedStep } from './visited-step.ts';
 
 /** The classes of such pipelines. */
 export const unconditionalClasses: readonly string[] = [
@@ -37,12 +38,12 @@ export async function unconditionalCheck(
   return async () => {
     const given = Object.entries(call).filter(([, value]) => value !== null);
     const options = Object.fromEntries(given.map(([name, value]) => [argumentNames[name]!, value]));
-    const steps: StepEvent[] = [];
+    const steps: VisitedStep[] = [];
     const { pixels } = await pipeline({
       ...options,
       scheduler,
       ...(tensor_inputs.includes('latents') && { latents: await golden.tensor('in.latents') }),
-      onStep: (event) => void steps.push(event),
+      onStep: keepIn(steps),
     });
     const visited = steps.map(({ timestep }) => timestep);
     const timesteps = await golden.tensor('timesteps');

@@ -1,5 +1,4 @@
 // The client's side: a pipeline whose every computation happens in a worker.
-import type { RgbImage } from '@emulsion/image';
 import { DeviceLostError } from '@emulsion/runtime';
 import { InvalidArgumentError } from '@emulsion/tensor';
 import type { LoadEvent, LoadPipelineOptions } from '../load-pipeline.ts';
@@ -13,6 +12,7 @@ import {
   type OpenMessage,
   type Outcome,
   type PipelineDescription,
+  type StepQuestion,
   type WorkerMessage,
 } from './protocol.ts';
 import { decodeError } from './wire-error.ts';
@@ -76,8 +76,8 @@ interface Waiting<Value> {
 
 /** A call whose end is awaited. */
 interface Pending extends CallOptions, Waiting<unknown> {
-  /** Who waits for a preview of the step at hand. */
-  readonly previews: Waiting<RgbImage[]>[];
+  /** Who waits for a preview of the step at hand, or for its latents. */
+  readonly asked: { readonly [What in StepQuestion]: Waiting<unknown>[] };
 }
 
 /** The port of one pipeline. */
@@ -119,7 +119,7 @@ class Connection {
       return await new Promise<Output>((resolve, reject) => {
         // The worker answers a call with what belongs to it.
         const settled = { resolve: resolve as (value: unknown) => void, reject };
-        this.#pending.set(call, { ...options, ...settled, previews: [] });
+        this.#pending.set(call, { ...options, ...settled, asked: { preview: [], latents: [] } });
         this.#post(message);
       });
     } finally {
@@ -159,9 +159,9 @@ class Connection {
       case 'step':
         void this.#step(message.call, pending, message.event);
         return;
-      case 'preview': {
-        const waiting = pending.previews.shift();
-        if (waiting) settle(waiting, message.preview);
+      case 'answer': {
+        const waiting = pending.asked[message.what].shift();
+        if (waiting) settle(waiting, message.outcome);
         return;
       }
       case 'done':
@@ -177,19 +177,20 @@ class Connection {
     }
   }
 
-  async #step(call: number, { onStep, previews }: Pending, event: StepEvent): Promise<void> {
+  async #step(call: number, { onStep, asked }: Pending, event: Omit<StepEvent, StepQuestion>): Promise<void> {
     let over = false;
-    const preview = () =>
-      new Promise<RgbImage[]>((resolve, reject) => {
+    const ask = <What extends StepQuestion>(what: What) =>
+      new Promise<Awaited<ReturnType<PaintStepEvent[What]>>>((resolve, reject) => {
         if (over) {
-          const text = `preview: step ${event.step + 1} is over. Ask while onStep runs.`;
+          const text = `${what}: step ${event.step + 1} is over. Ask while onStep runs.`;
           return reject(new InvalidArgumentError(text));
         }
-        previews.push({ resolve, reject });
-        this.#post({ type: 'preview', call });
+        // The worker answers a question with what belongs to it.
+        asked[what].push({ resolve: resolve as (value: unknown) => void, reject });
+        this.#post({ type: 'ask', call, what });
       });
     try {
-      await onStep?.({ ...event, preview });
+      await onStep?.({ ...event, preview: () => ask('preview'), latents: () => ask('latents') });
       over = true;
       this.#post({ type: 'continue', call });
     } catch (error) {
@@ -209,7 +210,7 @@ class Connection {
     const pending = this.#pending.get(call);
     this.#pending.delete(call);
     pending?.reject(reason);
-    for (const waiting of pending?.previews ?? []) waiting.reject(reason);
+    for (const waiting of Object.values(pending?.asked ?? {}).flat()) waiting.reject(reason);
   }
 
   readonly #fail = (event: Event): void => {

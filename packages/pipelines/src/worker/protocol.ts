@@ -1,5 +1,6 @@
 // The messages between a pipeline in a worker and its client. Each pipeline has a port of its own.
 import type { RgbImage } from '@emulsion/image';
+import type { Tensor } from '@emulsion/tensor';
 import type { FluxTransformer, Sd3Transformer } from '@emulsion/transformer';
 import type { Unet } from '@emulsion/unet';
 import type { LoadEvent, Pipeline } from '../load-pipeline.ts';
@@ -25,6 +26,10 @@ export interface OpenMessage {
   readonly port: MessagePort;
 }
 
+/** What of a step is asked for by itself. */
+export const stepQuestions = ['preview', 'latents'] as const;
+export type StepQuestion = (typeof stepQuestions)[number];
+
 /** The number of the call that loads the pipeline; later ones count up from it. */
 export const loadCall = 0;
 
@@ -34,16 +39,21 @@ export type ClientMessage =
   | { readonly type: 'paint'; readonly call: number; readonly request: object }
   | { readonly type: 'dispose'; readonly call: number }
   | { readonly type: 'abort'; readonly call: number }
-  /** What the step is to look like, asked while the worker waits with it. */
-  | { readonly type: 'preview'; readonly call: number }
+  /** What the step is to look like, or its latents, asked while the worker waits with it. */
+  | { readonly type: 'ask'; readonly call: number; readonly what: StepQuestion }
   /** The step was dealt with. */
   | { readonly type: 'continue'; readonly call: number };
 
 /** From the worker. With a step it waits until it is told to continue. */
 export type WorkerMessage =
   | { readonly type: 'progress'; readonly call: number; readonly event: LoadEvent }
-  | { readonly type: 'step'; readonly call: number; readonly event: StepEvent }
-  | { readonly type: 'preview'; readonly call: number; readonly preview: Outcome<RgbImage[]> }
+  | { readonly type: 'step'; readonly call: number; readonly event: Omit<StepEvent, StepQuestion> }
+  | {
+      readonly type: 'answer';
+      readonly call: number;
+      readonly what: StepQuestion;
+      readonly outcome: Outcome<RgbImage[] | Tensor>;
+    }
   | {
       readonly type: 'done';
       readonly call: number;

@@ -1,10 +1,19 @@
 // The worker's side: loads pipelines where a client asks for them, and runs them.
 import type { Folder } from '@emulsion/checkpoints';
+import type { RgbImage } from '@emulsion/image';
+import type { Tensor } from '@emulsion/tensor';
 import { type LoadEvent, type LoadPipelineOptions, loadPipeline, type Pipeline } from '../load-pipeline.ts';
 import type { PaintStepEvent } from '../paint-options.ts';
 import type { PipelineRequest } from '../pipeline-classes.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { ClientMessage, OpenMessage, Outcome, PipelineDescription, WorkerMessage } from './protocol.ts';
+import type {
+  ClientMessage,
+  OpenMessage,
+  Outcome,
+  PipelineDescription,
+  StepQuestion,
+  WorkerMessage,
+} from './protocol.ts';
 import { transferables } from './transferables.ts';
 import { encodeError } from './wire-error.ts';
 
@@ -74,7 +83,7 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
       new Promise<void>((resume, reject) => {
         running.step = { event, resume };
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-        const { preview: _, ...data } = event;
+        const { preview: _, latents: __, ...data } = event;
         post({ type: 'step', call, event: data });
       });
     // The client has nothing to paint with before it was told that the pipeline is loaded.
@@ -97,11 +106,12 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
     calls.delete(call);
     post({ type: 'done', call, outcome }, transferables(outcome));
   };
-  const preview = async (call: number) => {
+  const answerStep = async (call: number, what: StepQuestion) => {
     const event = calls.get(call)?.step?.event;
     if (!event) return; // the call was aborted, and nobody waits
-    const preview = await outcomeOf(event.preview());
-    post({ type: 'preview', call, preview }, transferables(preview));
+    const outcome = await outcomeOf<RgbImage[] | Tensor>(event[what]());
+    // The sampler goes on with the latents.
+    post({ type: 'answer', call, what, outcome }, what === 'latents' ? [] : transferables(outcome));
   };
 
   port.addEventListener('message', async ({ data }: MessageEvent<ClientMessage>) => {
@@ -117,8 +127,8 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
         return port.close();
       case 'abort':
         return calls.get(call)?.controller.abort();
-      case 'preview':
-        return preview(call);
+      case 'ask':
+        return answerStep(call, data.what);
       case 'continue': {
         const running = calls.get(call);
         const step = running?.step;

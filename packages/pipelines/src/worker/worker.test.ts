@@ -4,7 +4,7 @@ import { MissingFileError, memoryFolder } from '@emulsion/checkpoints';
 import type { RgbImage } from '@emulsion/image';
 import { DeviceLostError } from '@emulsion/runtime';
 import { UnknownSchedulerError } from '@emulsion/schedulers';
-import { InvalidArgumentError } from '@emulsion/tensor';
+import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { NonFiniteError, UnsupportedModelError } from '../errors.ts';
 import { type LoadEvent, loadPipeline, type Pipeline } from '../load-pipeline.ts';
@@ -80,12 +80,12 @@ test('what the pipeline consists of is told, as far as it is data', () => {
 
 test('the steps come in order, each waited for, with the same latents and previews', async () => {
   const record = () => {
-    const events: Omit<PaintStepEvent, 'preview'>[] = [];
+    const events: (Omit<PaintStepEvent, 'preview' | 'latents'> & { readonly latents: Tensor })[] = [];
     const previews: RgbImage[][] = [];
     let busy = 0;
-    const onStep = async ({ preview, ...event }: PaintStepEvent) => {
+    const onStep = async ({ preview, latents, ...event }: PaintStepEvent) => {
       expect(busy++, 'one step at a time').toBe(0);
-      events.push(event);
+      events.push({ ...event, latents: await latents() });
       previews.push(await preview());
       await new Promise((resolve) => setTimeout(resolve, 20));
       busy--;
