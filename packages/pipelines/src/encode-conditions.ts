@@ -5,6 +5,7 @@ import type { SdxlPromptEncoder } from '@emulsion/text-encoder';
 import { guidanceFeatures } from '@emulsion/unet';
 import type { PaintOptions } from './paint-options.ts';
 import { listOf, type PaintRequest } from './paint-request.ts';
+import { picturePrompts } from './picture-prompts.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import type { UnetCondition } from './unet-denoiser.ts';
 
@@ -39,8 +40,11 @@ export async function encodeConditions(
       ? sdxlEncode(parts, promptEncoder, options, request)
       : clipEncode(parts, promptEncoder, options, request);
   const guidance = guidanceCondition(parts, options, request.pictures);
-  const positive = { ...(await encode(prompts, true)), ...guidance };
-  return { positive, negative: guided ? { ...(await encode(negatives, false)), ...guidance } : positive };
+  const images = await picturePrompts(parts.ipAdapters ?? [], options, request);
+  const positive = { ...(await encode(prompts, true)), ...guidance, imagePrompts: images?.positive };
+  if (!guided) return { positive, negative: positive };
+  const negative = { ...(await encode(negatives, false)), ...guidance, imagePrompts: images?.negative };
+  return { positive, negative };
 }
 
 /**

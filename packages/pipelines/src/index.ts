@@ -7,16 +7,18 @@ export {
 export type { AdapterSettings, AdapterStrength } from './adapters-strength.ts';
 export type { Control, ControlOptions } from './controls.ts';
 export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
+export type { FeatureControl, FeatureOptions } from './feature-control.ts';
 export type { FlowOptions, FlowParts } from './flow-transformer.ts';
 export { type FluxOptions, type FluxParts, flux, loadFlux } from './flux.ts';
 export { type HighResolutionOptions, highResolution } from './high-resolution.ts';
 export { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 export { type InpaintOptions, inpaint } from './inpaint.ts';
 export { type InstructPix2PixOptions, instructPix2Pix } from './instruct-pix2pix.ts';
-export { type Known, keepKnown } from './keep-known.ts';
 export { type InterpolateOptions, interpolate } from './interpolate.ts';
+export { type Known, keepKnown } from './keep-known.ts';
 export { latentConsistencyImageToImage } from './latent-consistency.ts';
 export type { LoadPart } from './load-part.ts';
+export type { FolderFile, IpAdapterSource, PictureAdapterOptions } from './load-picture-adapters.ts';
 export {
   type LoadEvent,
   type LoadPipelineOptions,
@@ -28,6 +30,7 @@ export {
 } from './load-pipeline.ts';
 export { type Margins, type OutpaintOptions, outpaint } from './outpaint.ts';
 export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';
+export type { PictureAdapter, PicturePromptOptions } from './picture-prompts.ts';
 export {
   type ClassDescription,
   type PipelineClass,

@@ -1,12 +1,12 @@
 // Editing by instruction (Brooks et al. 2022, InstructPix2Pix): the U-Net sees the picture beside the noise.
 import { instructPix2PixGuidance } from '@emulsion/guidance';
 import type { RgbImage } from '@emulsion/image';
-import type { Workspace } from '@emulsion/runtime';
 import { type Tensor, zeros } from '@emulsion/tensor';
 import { guidedControls } from './controls.ts';
 import { encodeConditions } from './encode-conditions.ts';
 import { assertRepeatable, pixelsOf, repeatTo } from './encode-picture.ts';
 import { UnsupportedModelError } from './errors.ts';
+import { featureControl } from './feature-control.ts';
 import { paint, pictureSize } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import { paintRequest } from './paint-request.ts';
@@ -53,21 +53,21 @@ export async function instructPix2Pix(
     guided: true,
   });
   const guided = guidanceScale > 1 && imageGuidanceScale >= 1;
-  const denoiserIn = (workspace: Workspace) =>
-    instructPix2PixGuidance(unetDenoiser(unet, workspace, { signal }), {
-      guidanceScale: guided ? guidanceScale : 1,
-      imageGuidanceScale: guided ? imageGuidanceScale : 1,
-      ops: workspace.ops,
-    });
+  const denoiser = instructPix2PixGuidance(unetDenoiser(unet, ops, { signal }), {
+    guidanceScale: guided ? guidanceScale : 1,
+    imageGuidanceScale: guided ? imageGuidanceScale : 1,
+    ops,
+  });
   const painting = { pictures, totalSteps: plan.timesteps.length, ops, ...pictureSize(parts, dims) };
   const led = guidedControls(parts.controlNets ?? [], options, painting);
+  const features = featureControl(parts.t2iAdapters ?? [], options, painting);
   const condition = {
-    both: { ...positive, ...shown, controls: led.positive },
-    image: { ...negative, ...shown, controls: led.negative },
-    neither: { ...negative, appended: zeros(dims), controls: led.negative },
+    both: { ...positive, ...shown, controls: led.positive, features },
+    image: { ...negative, ...shown, controls: led.negative, features },
+    neither: { ...negative, appended: zeros(dims), controls: led.negative, features },
   };
   const sample = ops.combine([plan.initNoiseSigma, start]);
-  return paint(parts, options, request, { denoiserIn, condition }, { sample });
+  return paint(parts, options, request, { denoiser, condition }, { sample });
 }
 
 function assertTakesPicture({ unet, vae }: StableDiffusionParts): void {

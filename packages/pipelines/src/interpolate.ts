@@ -115,13 +115,19 @@ function mapTensors(
   { positive, negative }: Guided<UnetCondition>,
   change: (x: Tensor) => Tensor,
 ): Guided<UnetCondition> {
-  const map = ({ encoderHiddenStates, timestepCond, addedConditions }: UnetCondition): UnetCondition => ({
+  const map = ({
+    encoderHiddenStates,
+    timestepCond,
+    addedConditions,
+    imagePrompts,
+  }: UnetCondition): UnetCondition => ({
     encoderHiddenStates: change(encoderHiddenStates),
     timestepCond: timestepCond && change(timestepCond),
     addedConditions: addedConditions && {
       textEmbeds: change(addedConditions.textEmbeds),
       timeIds: change(addedConditions.timeIds),
     },
+    imagePrompts: imagePrompts?.map((prompt) => ({ ...prompt, tokens: change(prompt.tokens) })),
   });
   return { positive: map(positive), negative: map(negative) };
 }

@@ -6,13 +6,14 @@ import type { DownloadEvent, HubOptions } from '@emulsion/hub';
 import type { AdaptableNetwork } from '@emulsion/nn';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
 import { loadPromptEncoder, loadSdxlPromptEncoder } from '@emulsion/text-encoder';
-import { type LoadOptions, loadUnet } from '@emulsion/unet';
+import { type LoadOptions, loadUnet, type UnetConfig } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { type AdaptableNetworks, Adapters } from './adapters.ts';
 import { UnsupportedModelError } from './errors.ts';
 import type { FluxParts } from './flux.ts';
 import { type LoadPart, readSchedulerConfig } from './load-part.ts';
+import type { FoundPictureAdapters, PictureAdapterOptions } from './load-picture-adapters.ts';
 import type { OpenedSource, OpenSourceOptions } from './open-source.ts';
 import type { PaintResult } from './paint-options.ts';
 import {
@@ -40,6 +41,7 @@ export interface LoadEvent {
 /** Options of the hub are for models that come from one. */
 export interface LoadPipelineOptions
   extends Cancellable,
+    PictureAdapterOptions,
     Pick<HubOptions, 'revision' | 'localFilesOnly' | 'token' | 'endpoint' | 'storage'> {
   /** What to run on, or a device to share; `auto` unless said otherwise. */
   readonly device?: DeviceKind | 'auto' | Device | undefined;
@@ -106,7 +108,7 @@ export async function loadPipeline(
       : { folder: source, notes: [] };
   const model = await openDiffusersFolder(opened.folder);
   const description = classOf(model);
-  const notes = [...opened.notes, ...assertComponents(model, description)];
+  const notes = [...opened.notes, ...assertComponents(model, description, options)];
   const given = typeof options.device === 'object' ? options.device : undefined;
   const device = given ?? (await createDevice(typeof options.device === 'string' ? options.device : 'auto'));
   const loaded: { dispose(): Promise<void> }[] = [];
@@ -183,9 +185,12 @@ function adaptableNetworks(parts: PipelineParts): AdaptableNetworks {
 function networksOf(parts: PipelineParts): readonly { readonly unusedWeights: readonly string[] }[] {
   const textEncoders = (encoders: readonly TextEncoding[]) => encoders.map(({ textEncoder }) => textEncoder);
   if ('unet' in parts) {
-    const { promptEncoder, unet, controlNets = [] } = parts;
+    const { promptEncoder, unet, controlNets = [], t2iAdapters = [], ipAdapters = [] } = parts;
     const encoders = 'encoders' in promptEncoder ? promptEncoder.encoders : [promptEncoder];
-    return [...textEncoders(encoders), unet, ...controlNets];
+    const pictureAdapters = new Set(
+      ipAdapters.flatMap(({ adapter, imageEncoder }) => [adapter, imageEncoder]),
+    );
+    return [...textEncoders(encoders), unet, ...controlNets, ...t2iAdapters, ...pictureAdapters];
   }
   const { clips, t5 } = parts.promptEncoder;
   return [...textEncoders(t5 ? [...clips, t5] : clips), parts.transformer];
@@ -208,6 +213,7 @@ function classOf({ className, folder }: DiffusersFolder): ClassDescription {
 function assertComponents(
   { components: found, folder }: DiffusersFolder,
   { components, optional = [] }: ClassDescription,
+  { ipAdapters = [] }: LoadPipelineOptions,
 ): string[] {
   for (const [name, classes] of Object.entries(components)) {
     const component = found[name];
@@ -223,9 +229,13 @@ function assertComponents(
       );
     }
   }
-  return Object.keys(found)
-    .filter((name) => !(name in components) && !silent.includes(name))
-    .map((name) => leftOut[name] ?? `The component "${name}" is not used.`);
+  return (
+    Object.keys(found)
+      .filter((name) => !(name in components) && !silent.includes(name))
+      // IP-Adapters read it.
+      .filter((name) => name !== 'image_encoder' || ipAdapters.length === 0)
+      .map((name) => leftOut[name] ?? `The component "${name}" is not used.`)
+  );
 }
 
 /** Loads the parts of a model, and says how it paints. */
@@ -239,8 +249,9 @@ async function loadModel(
   const { dtype, signal, onProgress } = request;
   const options = { device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
   const controlFolders = await controlNetFolders(model, request);
+  const pictureAdapters = await findAdapters(model, request);
   let loaded = 0;
-  const total = 3 + controlFolders.length;
+  const total = 3 + controlFolders.length + (pictureAdapters?.parts ?? 0);
   const part: LoadPart = async (component, load) => {
     onProgress?.({ component, loaded, total });
     const part = await load();
@@ -251,7 +262,7 @@ async function loadModel(
   };
   const transformerClass = transformerClasses.get(className);
   if (transformerClass) {
-    assertNoControlNets(folder, controlFolders);
+    assertFollowsNothing(folder, controlFolders, pictureAdapters);
     const { parts, paint } = await transformerClass.load(folder, options, part);
     return {
       parts,
@@ -261,7 +272,7 @@ async function loadModel(
       },
     };
   }
-  const parts = await loadStableDiffusion(model, controlFolders, options, part);
+  const parts = await loadStableDiffusion(model, controlFolders, pictureAdapters, options, part);
   const pipelineClass = pipelineClasses.get(className)!; // it is one of them
   return { parts, paint: (request) => paintAs(pipelineClass, parts, request) };
 }
@@ -269,6 +280,7 @@ async function loadModel(
 async function loadStableDiffusion(
   { folder, components, options: indexOptions }: DiffusersFolder,
   controlFolders: readonly Folder[],
+  pictureAdapters: FoundPictureAdapters | undefined,
   options: LoadOptions,
   part: LoadPart,
 ): Promise<StableDiffusionParts> {
@@ -281,12 +293,17 @@ async function loadStableDiffusion(
   const controlNets: ControlNet[] = [];
   for (const controlFolder of controlFolders)
     controlNets.push(await part('controlnet', () => loadControlNet(controlFolder, options)));
+  const adapters = pictureAdapters && (await loadAdapters(pictureAdapters, options, part));
+  const unet = await part('unet', () => loadUnet(folder.subfolder('unet'), options));
+  adapters?.assertFor(unet.config);
   return {
     device: options.device,
     promptEncoder,
-    unet: await part('unet', () => loadUnet(folder.subfolder('unet'), options)),
+    unet,
     vae,
     controlNets,
+    t2iAdapters: adapters?.t2iAdapters,
+    ipAdapters: adapters?.ipAdapters,
     schedulerConfig,
     forceZerosForEmptyPrompt: indexOptions.force_zeros_for_empty_prompt === true,
     requiresAestheticsScore: indexOptions.requires_aesthetics_score === true,
@@ -299,12 +316,50 @@ async function loadStableDiffusion(
   };
 }
 
-function assertNoControlNets({ name }: Folder, controlFolders: readonly Folder[]): void {
-  if (controlFolders.length === 0) return;
-  throw new UnsupportedModelError(
-    `${name}: a model with a transformer follows no ControlNets here. Leave controlNets out.`,
-  );
+function assertFollowsNothing(
+  { name }: Folder,
+  controlFolders: readonly Folder[],
+  pictureAdapters: FoundPictureAdapters | undefined,
+): void {
+  if (controlFolders.length > 0) {
+    throw new UnsupportedModelError(
+      `${name}: a model with a transformer follows no ControlNets here. Leave controlNets out.`,
+    );
+  }
+  if (pictureAdapters) {
+    throw new UnsupportedModelError(
+      `${name}: a model with a transformer takes no T2I-Adapters or IP-Adapters here. Leave t2iAdapters and ipAdapters out.`,
+    );
+  }
 }
+
+/** Where T2I-Adapters and IP-Adapters are, if there are any; whoever has none needs none of their code. */
+async function findAdapters(
+  { folder, components }: Pick<DiffusersFolder, 'folder' | 'components'>,
+  request: LoadPipelineOptions,
+): Promise<FoundPictureAdapters | undefined> {
+  if (!components.adapter && !request.t2iAdapters?.length && !request.ipAdapters?.length) return undefined;
+  const { findPictureAdapters } = await import('./load-picture-adapters.ts');
+  const opening = { ...partOptions(request), onProgress: downloadReporter(request) };
+  return findPictureAdapters(request, { folder, components, opening });
+}
+
+async function loadAdapters(found: FoundPictureAdapters, options: LoadOptions, part: LoadPart) {
+  const { assertPictureAdapters, loadPictureAdapters } = await import('./load-picture-adapters.ts');
+  const { t2iAdapters, ipAdapters } = await loadPictureAdapters(found, options, part);
+  return {
+    t2iAdapters,
+    ipAdapters,
+    assertFor: (config: UnetConfig) => assertPictureAdapters(config, t2iAdapters, ipAdapters),
+  };
+}
+
+/** How parts that are not in the model's folder are opened: the revision and the configuration are the model's. */
+const partOptions = (request: LoadPipelineOptions) => ({
+  ...sourceOptions(request),
+  config: undefined,
+  revision: undefined,
+});
 
 /** Where the ControlNets are: in the model, as `controlnet`, `controlnet_1` and so on, and where the request says. */
 async function controlNetFolders(
@@ -319,11 +374,9 @@ async function controlNetFolders(
       folders.push(folder.subfolder(`controlnet_${next}`));
   }
   for (const source of request.controlNets ?? []) {
-    // The revision and the configuration are the model's.
-    const options = { ...sourceOptions(request), config: undefined, revision: undefined };
     const opened =
       typeof source === 'string'
-        ? await openSource(source, { ...options, onProgress: downloadReporter(request) })
+        ? await openSource(source, { ...partOptions(request), onProgress: downloadReporter(request) })
         : { folder: source };
     folders.push(opened.folder);
   }

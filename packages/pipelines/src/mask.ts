@@ -21,7 +21,8 @@ export function maskOf(mask: RgbImage | Tensor, picture: Tensor): Tensor {
   return x;
 }
 
-function luminance({ width, height, channels, data }: RgbImage): Tensor {
+/** How light each pixel is, `[1, 1, height, width]` in [0, 1]. */
+export function luminance({ width, height, channels, data }: RgbImage): Tensor {
   const values = new Float32Array(width * height);
   for (let i = 0; i < values.length; i++) {
     const [red, green, blue] = [data[channels * i]!, data[channels * i + 1]!, data[channels * i + 2]!];

@@ -3,6 +3,8 @@ import type { RgbImage } from '@emulsion/image';
 import type { Cancellable } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import type { ControlOptions } from './controls.ts';
+import type { FeatureOptions } from './feature-control.ts';
+import type { PicturePromptOptions } from './picture-prompts.ts';
 import type { StepEvent } from './run-sampler.ts';
 import type { Seed, SeedOptions } from './seeded-noise.ts';
 
@@ -16,7 +18,12 @@ export interface PaintStepEvent extends StepEvent {
 }
 
 /** What every request for pictures may say. The names and their meaning are those of diffusers. */
-export interface PaintOptions extends Cancellable, SeedOptions, ControlOptions {
+export interface PaintOptions
+  extends Cancellable,
+    SeedOptions,
+    ControlOptions,
+    FeatureOptions,
+    PicturePromptOptions {
   /** What the picture shows; a list gives a picture for each. */
   readonly prompt: string | readonly string[];
   /** What it is led away from; one for all prompts or one for each. Needs a `guidanceScale` other than 1. */

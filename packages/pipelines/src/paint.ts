@@ -1,7 +1,6 @@
 // What all tasks end with: denoises from a state on, decodes, and gives the result.
 import { classifierFreeGuidance, type Denoiser, type Guided, guidanceWithNegative } from '@emulsion/guidance';
 import { tensorToImages } from '@emulsion/image';
-import { hostWorkspace, type Workspace } from '@emulsion/runtime';
 import type { ModelAnswer } from '@emulsion/schedulers';
 import { type Tensor, zeros } from '@emulsion/tensor';
 import { guidedControls } from './controls.ts';
@@ -9,6 +8,7 @@ import { decodeLatents } from './decode-latents.ts';
 import { endIndex } from './denoising-range.ts';
 import { encodeConditions } from './encode-conditions.ts';
 import { UnsupportedModelError } from './errors.ts';
+import { featureControl } from './feature-control.ts';
 import { type Known, keepKnown } from './keep-known.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import type { PaintRequest } from './paint-request.ts';
@@ -16,11 +16,10 @@ import { runSampler } from './run-sampler.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';
 
-/** What a denoiser is asked about at every step, and the denoiser. */
+/** A denoiser, and what it is asked about at every step. */
 export interface Subject<Condition = unknown> {
+  readonly denoiser: Denoiser<Condition, ModelAnswer>;
   readonly condition: Condition;
-  /** The denoiser whose tensors lie in a workspace. */
-  denoiserIn(workspace: Workspace): Denoiser<Condition, ModelAnswer>;
 }
 
 /** Where the sampler starts. */
@@ -46,7 +45,6 @@ export async function guidedByPrompts(
   beginIndex = 0,
 ): Promise<Subject<Guided<UnetCondition>>> {
   assertChannels(parts, dims[1]! + (added.appended?.dims[1] ?? 0));
-  const { wantsNegativeOutput } = request.scheduler;
   const conditions = await encodePrompts(parts, options, request, dims);
   return guidedBy(parts, options, request, dims, conditions, added, beginIndex);
 }
@@ -58,7 +56,7 @@ export function encodePrompts(
   request: PaintRequest,
   dims: readonly number[],
 ): Promise<Guided<UnetCondition>> {
-  const guidanceScale = networkScale(parts, options, wantsNegativeOutput);
+  const { wantsNegativeOutput } = request.scheduler;
   const guided = networkScale(parts, options, wantsNegativeOutput) !== 1 || wantsNegativeOutput;
   return encodeConditions(parts, options, { ...request, ...pictureSize(parts, dims), guided });
 }
@@ -76,20 +74,17 @@ export function guidedBy(
   const { guidanceRescale = 0, signal } = options;
   const { ops } = parts.device;
   const { wantsNegativeOutput } = scheduler;
+  const guidanceScale = networkScale(parts, options, wantsNegativeOutput);
   const totalSteps = plan.timesteps.length - beginIndex;
   const painting = { pictures, totalSteps, ops, ...pictureSize(parts, dims) };
   const controls = guidedControls(parts.controlNets ?? [], options, painting);
+  const features = featureControl(parts.t2iAdapters ?? [], options, painting);
   const guide = wantsNegativeOutput ? guidanceWithNegative : classifierFreeGuidance;
   return {
-    denoiserIn: (workspace) =>
-      guide(unetDenoiser(parts.unet, workspace, { signal }), {
-        guidanceScale,
-        guidanceRescale,
-        ops: workspace.ops,
-      }),
+    denoiser: guide(unetDenoiser(parts.unet, ops, { signal }), { guidanceScale, guidanceRescale, ops }),
     condition: {
-      positive: { ...positive, ...added, controls: controls.positive },
-      negative: { ...negative, ...added, controls: controls.negative },
+      positive: { ...positive, ...added, controls: controls.positive, features },
+      negative: { ...negative, ...added, controls: controls.negative, features },
     },
   };
 }
@@ -138,18 +133,16 @@ export async function paint<Condition>(
 
 /**
  * Samples from a state on, and reports the steps.
- * @returns the latents, on the host, clean unless `denoisingEnd` leaves steps out
+ * @returns the latents, clean unless `denoisingEnd` leaves steps out
  */
 export async function denoise<Condition>(
   parts: PicturePainter,
   { signal, onStep, eta, denoisingEnd }: PaintOptions,
   { noise, scheduler, plan }: PaintRequest,
-  { denoiserIn, condition }: Subject<Condition>,
+  { denoiser, condition }: Subject<Condition>,
   { sample, beginIndex = 0, known }: Start,
 ): Promise<Tensor> {
-  // A sampler that chooses its steps looks at the numbers.
-  const workspace = plan.adaptive ? hostWorkspace : parts.device.openWorkspace();
-  const { ops } = workspace;
+  const { ops } = parts.device;
   const sampler = scheduler.sample({
     plan,
     ops,
@@ -159,21 +152,18 @@ export async function denoise<Condition>(
     ...(eta !== undefined && { eta }),
   });
   return runSampler(known ? keepKnown(sampler, known, scheduler, ops) : sampler, {
-    denoiser: denoiserIn(workspace),
+    denoiser,
     condition,
-    workspace,
     plan,
     beginIndex,
     ...(denoisingEnd !== undefined && { endIndex: endIndex(plan, denoisingEnd, scheduler, beginIndex) }),
     signal,
     onStep: (event, answered) => {
-      const preview = async () => {
-        const denoised = await workspace.read(scheduler.denoised({ ...answered, ops }));
-        return tensorToImages(await decodeLatents(parts, denoised, { signal }));
-      };
+      const preview = async () =>
+        tensorToImages(await decodeLatents(parts, scheduler.denoised({ ...answered, ops }), { signal }));
       return onStep?.({ ...event, preview });
     },
-  }).finally(() => workspace.dispose());
+  });
 }
 
 /** Decodes latents, if pictures are wanted, and says what they were drawn from. */

@@ -108,6 +108,12 @@ const controlled = (pipelineClass: PipelineClass): PipelineClass => ({
   components: { ...pipelineClass.components, controlnet: ['ControlNetModel', 'MultiControlNetModel'] },
 });
 
+/** With components more: T2I-Adapters, one or several. */
+const led = (pipelineClass: PipelineClass): PipelineClass => ({
+  ...pipelineClass,
+  components: { ...pipelineClass.components, adapter: ['T2IAdapter', 'MultiAdapter'] },
+});
+
 /** The classes that there are pipelines for. */
 export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   ['StableDiffusionPipeline', stableDiffusion],
@@ -124,6 +130,8 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   ['StableDiffusionXLControlNetPipeline', controlled(stableDiffusionXl)],
   ['StableDiffusionXLControlNetImg2ImgPipeline', controlled(stableDiffusionXl)],
   ['StableDiffusionXLControlNetInpaintPipeline', controlled(stableDiffusionXl)],
+  ['StableDiffusionAdapterPipeline', led(stableDiffusion)],
+  ['StableDiffusionXLAdapterPipeline', led(stableDiffusionXl)],
   [
     'StableDiffusionInstructPix2PixPipeline',
     { components, defaults: { numInferenceSteps: 100, guidanceScale: 7.5 }, fromImage: instructPix2Pix },

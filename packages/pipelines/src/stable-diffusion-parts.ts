@@ -1,10 +1,12 @@
 // What a Stable Diffusion pipeline is composed of (Rombach et al. 2022), an XL one (Podell et al. 2023) included.
 import type { ControlNet } from '@emulsion/controlnet';
 import type { Device } from '@emulsion/runtime';
+import type { T2iAdapter } from '@emulsion/t2i-adapter';
 import type { PromptEncoder, SdxlPromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
 import type { Adapters } from './adapters.ts';
+import type { PictureAdapter } from './picture-prompts.ts';
 
 export interface StableDiffusionParts {
   readonly device: Device;
@@ -16,6 +18,10 @@ export interface StableDiffusionParts {
   readonly adapters?: Adapters | undefined;
   /** What makes it follow pictures, none unless given. */
   readonly controlNets?: readonly ControlNet[] | undefined;
+  /** What else makes it follow pictures, none unless given. */
+  readonly t2iAdapters?: readonly T2iAdapter[] | undefined;
+  /** What makes prompts of pictures, none unless given. */
+  readonly ipAdapters?: readonly PictureAdapter[] | undefined;
   /** The JSON of the model's scheduler_config.json. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   /** Whether the model was trained with zeros where there is no prompt: XL's are. */

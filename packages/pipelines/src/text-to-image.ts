@@ -2,6 +2,7 @@
 import { InvalidArgumentError, ShapeError, type Tensor } from '@emulsion/tensor';
 import { assertFinite } from './assert-finite.ts';
 import { controlSize } from './controls.ts';
+import { featureSize } from './feature-control.ts';
 import { denoise, finish, guidedByPrompts } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import { type PaintRequest, paintRequest } from './paint-request.ts';
@@ -9,7 +10,7 @@ import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 
 /** Pictures from prompts. */
 export interface TextToImageOptions extends PaintOptions {
-  /** Pixels; the size of the first `controlImage`, or else the model's own, unless given. Multiples of the autoencoder's scale, 8 for most. */
+  /** Pixels; the size of the first `controlImage` or `adapterImage`, or else the model's own, unless given. Multiples of the autoencoder's scale, 8 for most. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
   /** Standard normal noise to start from, `[pictures, channels, height/scale, width/scale]`, instead of the seed's. */
@@ -45,14 +46,15 @@ export async function latentsFromText(
  */
 export function latentDims(
   { unet, vae }: Pick<StableDiffusionParts, 'unet' | 'vae'>,
-  options: Pick<TextToImageOptions, 'width' | 'height' | 'latents' | 'controlImage'>,
+  options: Pick<TextToImageOptions, 'width' | 'height' | 'latents' | 'controlImage' | 'adapterImage'>,
   pictures: number,
 ): number[] {
   const { latents } = options;
   const { scale, latentChannels } = vae.config;
+  const followed = controlSize(options) ?? featureSize(options);
   const size = (name: 'height' | 'width', axis: 2 | 3): number => {
     // Latents of another rank have no size to go by, and are refused by their dims.
-    const own = latents?.dims.length === 4 ? latents.dims[axis]! * scale : controlSize(options)?.[name];
+    const own = latents?.dims.length === 4 ? latents.dims[axis]! * scale : followed?.[name];
     const pixels = options[name] ?? own ?? (unet.config.sampleSize ?? 64) * scale;
     if (!Number.isInteger(pixels) || pixels < scale || pixels % scale !== 0) {
       const nearest = Math.max(Math.round(pixels / scale), 1) * scale;
