@@ -1,6 +1,6 @@
 // The readers of files that strangers write, each with a sound file to start from.
 import { readFile } from 'node:fs/promises';
-import { readHypernetwork, readTextualInversion, writeHypernetwork } from '@emulsion/adapters';
+import { loadLora, readHypernetwork, readTextualInversion, writeHypernetwork } from '@emulsion/adapters';
 import {
   type Folder,
   memoryFolder,
@@ -15,7 +15,7 @@ import {
   writeSafetensors,
 } from '@emulsion/checkpoints';
 import { float, GraphBuilder, writeModel } from '@emulsion/onnx';
-import { tensor } from '@emulsion/tensor';
+import { tensor, zeros } from '@emulsion/tensor';
 import type { Hot } from './mutate.ts';
 
 /** A reader, and what it is to read. */
@@ -201,7 +201,7 @@ function onnx(): Target {
   };
 }
 
-/** Files of embeddings and hypernetworks, which have more to be wrong than the tensors in them. */
+/** Files of embeddings, hypernetworks and LoRAs, which have more to be wrong than the tensors in them. */
 async function adapters(): Promise<Target[]> {
   const fixture = async (path: string) =>
     new Uint8Array(await readFile(new URL(`../../../fixtures/${path}`, import.meta.url)));
@@ -237,7 +237,37 @@ async function adapters(): Promise<Target[]> {
     embeddingTarget('embedding hidden in a picture', hidden, whole(hidden)),
     hypernetworkTarget('hypernetwork', 'f', pickled, [{ start: 0, end: 3000 }]),
     hypernetworkTarget('hypernetwork as safetensors', 'f.safetensors', safe, head(safe)),
+    lora(),
   ];
+}
+
+/** A file with a module for each of several forms, all of weights `[4, 4]`. */
+function lora(): Target {
+  const forms = {
+    a: { 'lora_up.weight': [4, 2], 'lora_down.weight': [2, 4], alpha: [], dora_scale: [4, 1] },
+    b: { hada_w1_a: [4, 1], hada_w1_b: [1, 4], hada_w2_a: [4, 1], hada_w2_b: [1, 4] },
+    c: { lokr_w1: [2, 2], lokr_w2_a: [2, 1], lokr_w2_b: [1, 2] },
+    d: { oft_blocks: [2, 2, 2], rescale: [4, 1] },
+    e: { 'a1.weight': [4, 1], 'a2.weight': [1, 4], 'b1.weight': [4, 1], 'b2.weight': [1, 4] },
+    f: { weight: [4], on_input: [] },
+    g: { diff: [4, 4], diff_b: [4] },
+  };
+  const tensors = Object.entries(forms).flatMap(([module, parts]) =>
+    Object.entries(parts).map(([part, dims]) => [`lora_unet_${module}.${part}`, zeros(dims, 'float32')]),
+  );
+  const file = writeSafetensors(Object.fromEntries(tensors));
+  const model = { unet: new Map(Object.keys(forms).map((module) => [module, [4, 4]])) };
+  return {
+    ...{ name: 'LoRA', file, kind: 'json', hot: head(file) },
+    async open(changed) {
+      const { changes } = await loadLora(memoryFolder({ f: changed }), 'f', { model });
+      for (const { module, weight, bias } of changes) {
+        if (weight?.form === 'full' && weight.delta(zeros([4, 4], 'float32')).data.length !== 16)
+          throw new Error(`the change of "${module}" is not of its size`);
+        if (bias && bias.data.length !== 4) throw new Error(`the bias of "${module}" is not of its size`);
+      }
+    },
+  };
 }
 
 /** All readers. */
