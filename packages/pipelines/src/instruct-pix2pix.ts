@@ -1,6 +1,7 @@
 // Editing by instruction (Brooks et al. 2022, InstructPix2Pix): the U-Net sees the picture beside the noise.
 import { instructPix2PixGuidance } from '@emulsion/guidance';
 import type { RgbImage } from '@emulsion/image';
+import type { Workspace } from '@emulsion/runtime';
 import { type Tensor, zeros } from '@emulsion/tensor';
 import { guidedControls } from './controls.ts';
 import { encodeConditions } from './encode-conditions.ts';
@@ -53,11 +54,12 @@ export async function instructPix2Pix(
     guided: true,
   });
   const guided = guidanceScale > 1 && imageGuidanceScale >= 1;
-  const denoiser = instructPix2PixGuidance(unetDenoiser(unet, ops, { signal }), {
-    guidanceScale: guided ? guidanceScale : 1,
-    imageGuidanceScale: guided ? imageGuidanceScale : 1,
-    ops,
-  });
+  const denoiserIn = (workspace: Workspace) =>
+    instructPix2PixGuidance(unetDenoiser(unet, workspace, { signal, totalSteps: plan.timesteps.length }), {
+      guidanceScale: guided ? guidanceScale : 1,
+      imageGuidanceScale: guided ? imageGuidanceScale : 1,
+      ops: workspace.ops,
+    });
   const painting = { pictures, totalSteps: plan.timesteps.length, ops, ...pictureSize(parts, dims) };
   const led = guidedControls(parts.controlNets ?? [], options, painting);
   const features = featureControl(parts.t2iAdapters ?? [], options, painting);
@@ -67,7 +69,7 @@ export async function instructPix2Pix(
     neither: { ...negative, appended: zeros(dims), controls: led.negative, features },
   };
   const sample = ops.combine([plan.initNoiseSigma, start]);
-  return paint(parts, options, request, { denoiser, condition }, { sample });
+  return paint(parts, options, request, { denoiserIn, condition }, { sample });
 }
 
 function assertTakesPicture({ unet, vae }: StableDiffusionParts): void {

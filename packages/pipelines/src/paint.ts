@@ -1,6 +1,7 @@
 // What all tasks end with: denoises from a state on, decodes, and gives the result.
 import { classifierFreeGuidance, type Denoiser, type Guided, guidanceWithNegative } from '@emulsion/guidance';
 import { tensorToImages } from '@emulsion/image';
+import { hostWorkspace, type Workspace } from '@emulsion/runtime';
 import type { ModelAnswer } from '@emulsion/schedulers';
 import { type Tensor, zeros } from '@emulsion/tensor';
 import { guidedControls } from './controls.ts';
@@ -16,10 +17,11 @@ import { runSampler } from './run-sampler.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';
 
-/** A denoiser, and what it is asked about at every step. */
+/** What a denoiser is asked about at every step, and the denoiser. */
 export interface Subject<Condition = unknown> {
-  readonly denoiser: Denoiser<Condition, ModelAnswer>;
   readonly condition: Condition;
+  /** The denoiser whose tensors lie in a workspace. */
+  denoiserIn(workspace: Workspace): Denoiser<Condition, ModelAnswer>;
 }
 
 /** Where the sampler starts. */
@@ -81,7 +83,12 @@ export function guidedBy(
   const features = featureControl(parts.t2iAdapters ?? [], options, painting);
   const guide = wantsNegativeOutput ? guidanceWithNegative : classifierFreeGuidance;
   return {
-    denoiser: guide(unetDenoiser(parts.unet, ops, { signal }), { guidanceScale, guidanceRescale, ops }),
+    denoiserIn: (workspace) =>
+      guide(unetDenoiser(parts.unet, workspace, { signal }), {
+        guidanceScale,
+        guidanceRescale,
+        ops: workspace.ops,
+      }),
     condition: {
       positive: { ...positive, ...added, controls: controls.positive, features },
       negative: { ...negative, ...added, controls: controls.negative, features },
@@ -133,16 +140,18 @@ export async function paint<Condition>(
 
 /**
  * Samples from a state on, and reports the steps.
- * @returns the latents, clean unless `denoisingEnd` leaves steps out
+ * @returns the latents, on the host, clean unless `denoisingEnd` leaves steps out
  */
 export async function denoise<Condition>(
   parts: PicturePainter,
   { signal, onStep, eta, denoisingEnd }: PaintOptions,
   { noise, scheduler, plan }: PaintRequest,
-  { denoiser, condition }: Subject<Condition>,
+  { denoiserIn, condition }: Subject<Condition>,
   { sample, beginIndex = 0, known }: Start,
 ): Promise<Tensor> {
-  const { ops } = parts.device;
+  // A sampler that chooses its steps looks at the numbers.
+  const workspace = plan.adaptive ? hostWorkspace : parts.device.openWorkspace();
+  const { ops } = workspace;
   const sampler = scheduler.sample({
     plan,
     ops,
@@ -152,18 +161,21 @@ export async function denoise<Condition>(
     ...(eta !== undefined && { eta }),
   });
   return runSampler(known ? keepKnown(sampler, known, scheduler, ops) : sampler, {
-    denoiser,
+    denoiser: denoiserIn(workspace),
     condition,
+    workspace,
     plan,
     beginIndex,
     ...(denoisingEnd !== undefined && { endIndex: endIndex(plan, denoisingEnd, scheduler, beginIndex) }),
     signal,
     onStep: (event, answered) => {
-      const preview = async () =>
-        tensorToImages(await decodeLatents(parts, scheduler.denoised({ ...answered, ops }), { signal }));
+      const preview = async () => {
+        const denoised = await workspace.read(scheduler.denoised({ ...answered, ops }));
+        return tensorToImages(await decodeLatents(parts, denoised, { signal }));
+      };
       return onStep?.({ ...event, preview });
     },
-  });
+  }).finally(() => workspace.dispose());
 }
 
 /** Decodes latents, if pictures are wanted, and says what they were drawn from. */

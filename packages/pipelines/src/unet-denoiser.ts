@@ -1,9 +1,8 @@
 // A U-Net as a denoiser whose conditions are its inputs beside sample and timestep.
 import type { Denoiser, Evaluation } from '@emulsion/guidance';
-import type { Cancellable } from '@emulsion/runtime';
-import type { Tensor, TensorOps } from '@emulsion/tensor';
+import type { Cancellable, Workspace } from '@emulsion/runtime';
+import { cpuOps, type Tensor, type TensorOps } from '@emulsion/tensor';
 import type { Unet, UnetInputs } from '@emulsion/unet';
-import { concatChannels } from './concat-channels.ts';
 import { type Control, controlResiduals } from './controls.ts';
 import type { FeatureControl } from './feature-control.ts';
 import { joinPrompts } from './picture-prompts.ts';
@@ -23,8 +22,24 @@ export interface UnetCondition
   readonly imagePrompts?: UnetInputs['imagePrompts'];
 }
 
-/** Evaluations whose conditions differ in no more than their values run as one batch, others one after the other. */
-export function unetDenoiser(unet: Unet, ops: TensorOps, options: Cancellable = {}): Denoiser<UnetCondition> {
+export interface UnetDenoiserOptions extends Cancellable {
+  /** How many evaluations the sampler makes, for adapters whose strength changes on the way. */
+  readonly totalSteps?: number | undefined;
+}
+
+/**
+ * Evaluations whose conditions differ in no more than their values run as one batch, others one after the other.
+ * @param workspace where the outputs lie
+ */
+export function unetDenoiser(
+  unet: Unet,
+  workspace: Workspace,
+  { totalSteps, ...options }: UnetDenoiserOptions = {},
+): Denoiser<UnetCondition> {
+  const { ops } = workspace;
+  const join = joiner(workspace);
+  // Samplers count their evaluations from the plan's first one, or from the one that they begin with.
+  let first: number | undefined;
   const predict = async (
     step: number,
     sample: Tensor,
@@ -32,17 +47,20 @@ export function unetDenoiser(unet: Unet, ops: TensorOps, options: Cancellable = 
     condition: UnetCondition,
   ) => {
     const { appended, controls = [], features, imagePrompts, ...inputs } = condition;
-    const residuals = await controlResiduals(controls, { ...inputs, sample, timestep }, step, ops, options);
+    const followed = { ...inputs, sample, timestep };
+    const residuals = await controlResiduals(controls, followed, step, workspace, options);
+    const whole = appended ? ops.concat([sample, appended], 1) : sample;
+    first ??= step;
+    const progress = totalSteps === undefined ? 0 : Math.min((step - first) / totalSteps, 1);
     const adapterFeatures = features?.isActive(step) ? await features.features(sample.dims[0]!) : undefined;
-    const whole = appended ? concatChannels(sample, appended) : sample;
-    const asked = { ...inputs, sample: whole, timestep, residuals, adapterFeatures, imagePrompts };
-    return unet.predict(asked, options);
+    const asked = { ...inputs, sample: whole, timestep, residuals, adapterFeatures, imagePrompts, progress };
+    const output = await unet.predict(asked, { ...options, workspace });
+    if (appended) workspace.release(whole);
+    if (residuals) workspace.release(...residuals.downBlockResiduals, residuals.midBlockResidual);
+    return output;
   };
   return async (evaluations) => {
-    const condition = joinConditions(
-      ops,
-      evaluations.map((evaluation) => evaluation.condition),
-    );
+    const condition = join(evaluations.map((evaluation) => evaluation.condition));
     if (!condition) {
       const outputs: Tensor[] = [];
       for (const evaluation of evaluations) {
@@ -54,23 +72,46 @@ export function unetDenoiser(unet: Unet, ops: TensorOps, options: Cancellable = 
     const sample = ops.concat(evaluations.map((evaluation) => evaluation.sample));
     const output = await predict(evaluations[0]!.step, sample, evaluations.flatMap(timestepsOf), condition);
     let start = 0;
-    return evaluations.map(({ sample: { dims } }) => {
+    const parts = evaluations.map(({ sample: { dims } }) => {
       const end = start + dims[0]!;
       const part = ops.slice(output, start, end);
       start = end;
       return part;
     });
+    workspace.release(sample, output);
+    return parts;
   };
 }
 
 const timestepsOf = ({ sample, timestep }: Evaluation<UnetCondition>) =>
   Array.from({ length: sample.dims[0]! }, () => timestep);
 
-/** The tensors of a condition; joined over several, they are those of one condition again. */
-function tensorsOf(condition: UnetCondition): readonly (Tensor | undefined)[] {
-  const { encoderHiddenStates, timestepCond, addedConditions, classLabels, appended } = condition;
-  const { textEmbeds, timeIds } = addedConditions ?? {};
-  return [encoderHiddenStates, timestepCond, textEmbeds, timeIds, classLabels, appended];
+/** The tensors that go to the network as they are. */
+const fedOf = ({ encoderHiddenStates, timestepCond, appended }: UnetCondition) => [
+  encoderHiddenStates,
+  timestepCond,
+  appended,
+];
+
+/** The tensors of which inputs of the network are worked out, on the host. */
+const readOf = ({ addedConditions, classLabels }: UnetCondition) => [
+  addedConditions?.textEmbeds,
+  addedConditions?.timeIds,
+  classLabels,
+];
+
+/** Joins conditions as those of one batch, each list of them once: the steps ask for the same ones. */
+function joiner({ ops }: Workspace) {
+  const known: { readonly of: readonly UnetCondition[]; readonly joined: UnetCondition | undefined }[] = [];
+  return (conditions: readonly UnetCondition[]): UnetCondition | undefined => {
+    const isSame = (others: readonly UnetCondition[]) =>
+      others.length === conditions.length && others.every((other, i) => other === conditions[i]);
+    const found = known.find(({ of }) => isSame(of));
+    if (found) return found.joined;
+    const joined = joinConditions(ops, conditions);
+    known.push({ of: conditions, joined });
+    return joined;
+  };
 }
 
 /** Conditions as those of one batch, if they have the same tensors and these the same dims but for the batch. */
@@ -80,13 +121,15 @@ function joinConditions(ops: TensorOps, conditions: readonly UnetCondition[]): U
     return undefined;
   const prompts = joinPrompts(conditions.map(({ imagePrompts }) => imagePrompts));
   if (!prompts) return undefined;
-  const lists = conditions.map(tensorsOf);
-  const rowDims = (list: (typeof lists)[number]) => list.map((x) => x?.dims.slice(1).join()).join(';');
-  if (lists.some((list) => rowDims(list) !== rowDims(lists[0]!))) return undefined;
-  const join = (place: number) => lists[0]![place] && ops.concat(lists.map((list) => list[place]!));
-  const [encoderHiddenStates, timestepCond, textEmbeds, timeIds, classLabels, appended] = lists[0]!.map(
-    (_, place) => join(place),
-  );
+  const rowDims = (condition: UnetCondition) =>
+    [...fedOf(condition), ...readOf(condition)].map((x) => x?.dims.slice(1).join()).join(';');
+  if (conditions.some((condition) => rowDims(condition) !== rowDims(conditions[0]!))) return undefined;
+  const join = (by: TensorOps, tensorsOf: typeof fedOf | typeof readOf) => {
+    const lists = conditions.map(tensorsOf);
+    return lists[0]!.map((x, place) => x && by.concat(lists.map((list) => list[place]!)));
+  };
+  const [encoderHiddenStates, timestepCond, appended] = join(ops, fedOf);
+  const [textEmbeds, timeIds, classLabels] = join(cpuOps, readOf);
   return {
     encoderHiddenStates: encoderHiddenStates!,
     timestepCond,
