@@ -21,3 +21,23 @@ export class SourceNotFoundError extends EmulsionError {
 export class NonFiniteError extends EmulsionError {
   static override readonly className = 'NonFiniteError';
 }
+
+/** A picture takes more memory than it may. */
+export class MemoryBudgetError extends EmulsionError {
+  static override readonly className = 'MemoryBudgetError';
+  /** The part that takes the most. */
+  readonly component: string;
+  /** What the picture takes at least, and what it may. */
+  readonly neededBytes: number;
+  readonly budgetBytes: number;
+
+  constructor(
+    of: { readonly component: string; readonly neededBytes: number; readonly budgetBytes: number },
+    message: string,
+  ) {
+    super(message);
+    this.component = of.component;
+    this.neededBytes = of.neededBytes;
+    this.budgetBytes = of.budgetBytes;
+  }
+}

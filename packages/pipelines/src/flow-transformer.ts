@@ -12,6 +12,7 @@ import type {
 import type { Vae } from '@emulsion/vae';
 import { alignTexts, spreadRows } from './encode-conditions.ts';
 import { encodePicture, pixelsOf } from './encode-picture.ts';
+import type { PipelineMemory } from './memory.ts';
 import { paint, type Subject } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import { type PaintRequest, paintRequest, schedulerConfigOf } from './paint-request.ts';
@@ -24,6 +25,10 @@ export interface FlowParts {
   readonly device: Device;
   readonly promptEncoder: TransformerPromptEncoder;
   readonly vae: Vae;
+  /** A tiny autoencoder for previews. */
+  readonly previewVae?: Vae | undefined;
+  /** What keeps them within their memory; without it all that is loaded stays. */
+  readonly memory?: PipelineMemory | undefined;
   /** The JSON of the model's scheduler_config.json. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
 }
@@ -41,6 +46,8 @@ type SharedOption =
   | 'numImagesPerPrompt'
   | 'scheduler'
   | 'truncatePrompt'
+  | 'vaeTiling'
+  | 'previewMethod'
   | 'onStep';
 
 /** A request for pictures. The names and their meaning are those of diffusers. */

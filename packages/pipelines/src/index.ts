@@ -6,7 +6,8 @@ export {
 } from './adapters.ts';
 export type { AdapterSettings, AdapterStrength } from './adapters-strength.ts';
 export type { Control, ControlOptions } from './controls.ts';
-export { NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
+export type { VaeOptions } from './decode-latents.ts';
+export { MemoryBudgetError, NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
 export type { FeatureControl, FeatureOptions } from './feature-control.ts';
 export type { FlowOptions, FlowParts } from './flow-transformer.ts';
 export { type FluxOptions, type FluxParts, flux, loadFlux } from './flux.ts';
@@ -26,8 +27,11 @@ export {
   type Painter,
   type Pipeline,
   type PipelineParts,
+  planMemory,
   type StableDiffusionPipeline,
 } from './load-pipeline.ts';
+export { type MemoryOptions, PipelineMemory } from './memory.ts';
+export { type ComponentMemory, formatBytes, type MemoryPlan, type PlannedPictures } from './memory-plan.ts';
 export { type Margins, type OutpaintOptions, outpaint } from './outpaint.ts';
 export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';
 export type { PictureAdapter, PicturePromptOptions } from './picture-prompts.ts';
@@ -40,6 +44,7 @@ export {
   pipelineClasses,
   type StableDiffusionRequest,
 } from './pipeline-classes.ts';
+export { type PreviewMethod, type PreviewOptions, previewMethods } from './preview-latents.ts';
 export { type AnsweredQuestion, type RunSamplerOptions, runSampler, type StepEvent } from './run-sampler.ts';
 export { createSeededNoise, type Seed, type SeededNoise, type SeedOptions } from './seeded-noise.ts';
 export {

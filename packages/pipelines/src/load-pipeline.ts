@@ -5,15 +5,18 @@ import { type ControlNet, loadControlNet } from '@emulsion/controlnet';
 import type { DownloadEvent, HubOptions } from '@emulsion/hub';
 import type { AdaptableNetwork } from '@emulsion/nn';
 import type { Cancellable, Device, DeviceKind } from '@emulsion/runtime';
+import { InvalidArgumentError } from '@emulsion/tensor';
 import { loadPromptEncoder, loadSdxlPromptEncoder } from '@emulsion/text-encoder';
 import { type LoadOptions, loadUnet, type UnetConfig } from '@emulsion/unet';
-import { loadVae } from '@emulsion/vae';
+import { loadVae, type Vae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { type AdaptableNetworks, Adapters } from './adapters.ts';
 import { UnsupportedModelError } from './errors.ts';
 import type { FluxParts } from './flux.ts';
 import { type LoadPart, readSchedulerConfig } from './load-part.ts';
 import type { FoundPictureAdapters, PictureAdapterOptions } from './load-picture-adapters.ts';
+import { type MemoryOptions, PipelineMemory } from './memory.ts';
+import type { MemoryPlan, PlannedPictures } from './memory-plan.ts';
 import type { OpenedSource, OpenSourceOptions } from './open-source.ts';
 import type { PaintResult } from './paint-options.ts';
 import {
@@ -41,6 +44,7 @@ export interface LoadEvent {
 /** Options of the hub are for models that come from one. */
 export interface LoadPipelineOptions
   extends Cancellable,
+    MemoryOptions,
     PictureAdapterOptions,
     Pick<HubOptions, 'revision' | 'localFilesOnly' | 'token' | 'endpoint' | 'storage'> {
   /** What to run on, or a device to share; `auto` unless said otherwise. */
@@ -54,6 +58,8 @@ export interface LoadPipelineOptions
   readonly config?: string | Folder | undefined;
   /** ControlNets beside those of the model, each in a folder of its own: paths, addresses, names on the hub or folders. */
   readonly controlNets?: readonly (string | Folder)[] | undefined;
+  /** The folder of an AutoencoderTiny for the latents of the model's autoencoder, for previews: as `controlNets`. */
+  readonly previewVae?: string | Folder | undefined;
   readonly onProgress?: ((event: LoadEvent) => void) | undefined;
 }
 
@@ -67,6 +73,8 @@ export interface Painter {
   readonly notes: readonly string[];
   /** What changes the model while it stays loaded: LoRAs and their like, each with its strength. */
   readonly adapters: Adapters;
+  /** What pictures take of memory, by estimate; of the model's own size unless another is given. */
+  plan(pictures?: Partial<PlannedPictures>): MemoryPlan;
   /** Frees the model, and the device unless it was given. */
   dispose(): Promise<void>;
 }
@@ -96,9 +104,33 @@ const silent = ['scheduler', 'feature_extractor'];
  * @throws {SourceNotFoundError} if it is none of them, {UnsupportedModelError} if there is no pipeline for it, and the
  * errors of the hub and of the parts' loaders: what is missing or wrong, and what to do
  */
-export async function loadPipeline(
+export function loadPipeline(source: string | Folder, options: LoadPipelineOptions = {}): Promise<Pipeline> {
+  return openPipeline(source, options, true);
+}
+
+/**
+ * What pictures of a model will take of memory: nothing of it is loaded for that, only the headers of its files are read.
+ * @param source as of `loadPipeline`, whose other options it takes too
+ * @returns the plan, whether it keeps to the budget or not
+ * @throws as `loadPipeline`
+ */
+export async function planMemory(
   source: string | Folder,
-  options: LoadPipelineOptions = {},
+  { width, height, pictures, fromImage, ...options }: LoadPipelineOptions & Partial<PlannedPictures> = {},
+): Promise<MemoryPlan> {
+  const pipeline = await openPipeline(source, options, false);
+  try {
+    const asked = Object.entries({ width, height, pictures, fromImage });
+    return pipeline.plan(Object.fromEntries(asked.filter(([, value]) => value !== undefined)));
+  } finally {
+    await pipeline.dispose();
+  }
+}
+
+async function openPipeline(
+  source: string | Folder,
+  options: LoadPipelineOptions,
+  loads: boolean,
 ): Promise<Pipeline> {
   const { signal } = options;
   signal?.throwIfAborted();
@@ -112,16 +144,40 @@ export async function loadPipeline(
   const given = typeof options.device === 'object' ? options.device : undefined;
   const device = given ?? (await createDevice(typeof options.device === 'string' ? options.device : 'auto'));
   const loaded: { dispose(): Promise<void> }[] = [];
+  let isComplete = false;
   const dispose = async () => {
     // A device of our own goes with all that was loaded on it.
     for (const part of given ? loaded : [device]) await part.dispose();
   };
   try {
-    const { parts, paint } = await loadModel(model, device, options, (part) => loaded.push(part));
+    const memory = new PipelineMemory(device, options, loads, (component, isLoaded) => {
+      // While parts are read, whoever reads them says so.
+      if (isComplete) options.onProgress?.({ component, loaded: isLoaded ? 1 : 0, total: 1 });
+    });
+    const { parts, paint } = await loadModel(model, memory, options, (part) => loaded.push(part));
+    if (options.previewVae !== undefined) {
+      const folder = await openPart(options.previewVae, options);
+      const previewVae = await loadVae(folder, { device: memory.device, signal });
+      loaded.push(previewVae);
+      assertSameLatents(parts.vae, previewVae);
+      Object.assign(parts, { previewVae });
+    }
+    memory.complete(parts.vae, ownSize(parts));
+    isComplete = true;
+    if (loads) await memory.load({ signal });
+    const adapters = new Adapters(adaptableNetworks(parts), parts.promptEncoder.embeddings);
     const unused = networksOf(parts).reduce((count, { unusedWeights }) => count + unusedWeights.length, 0);
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
-    const adapters = new Adapters(adaptableNetworks(parts), parts.promptEncoder.embeddings);
-    return Object.assign(paint, parts, { defaults: description.defaults, notes, adapters, dispose });
+    const painter = async (request: PipelineRequest) => {
+      try {
+        return await paint(request);
+      } finally {
+        await memory.trim();
+      }
+    };
+    const plan = (pictures?: Partial<PlannedPictures>) => memory.plan(pictures);
+    const { defaults } = description;
+    return Object.assign(painter, parts, { device, defaults, notes, adapters, plan, dispose });
   } catch (error) {
     await dispose();
     throw error;
@@ -187,10 +243,8 @@ function networksOf(parts: PipelineParts): readonly { readonly unusedWeights: re
   if ('unet' in parts) {
     const { promptEncoder, unet, controlNets = [], t2iAdapters = [], ipAdapters = [] } = parts;
     const encoders = 'encoders' in promptEncoder ? promptEncoder.encoders : [promptEncoder];
-    const pictureAdapters = new Set(
-      ipAdapters.flatMap(({ adapter, imageEncoder }) => [adapter, imageEncoder]),
-    );
-    return [...textEncoders(encoders), unet, ...controlNets, ...t2iAdapters, ...pictureAdapters];
+    const pictureAdapters = ipAdapters.flatMap(({ adapter, imageEncoder }) => [adapter, imageEncoder]);
+    return [...textEncoders(encoders), unet, ...controlNets, ...t2iAdapters, ...new Set(pictureAdapters)];
   }
   const { clips, t5 } = parts.promptEncoder;
   return [...textEncoders(t5 ? [...clips, t5] : clips), parts.transformer];
@@ -238,16 +292,29 @@ function assertComponents(
   );
 }
 
+function assertSameLatents({ config }: Vae, { config: own }: Vae): void {
+  if (own.latentChannels === config.latentChannels && own.scale === config.scale) return;
+  throw new InvalidArgumentError(
+    `previewVae: its latents have ${own.latentChannels} channels, one for ${own.scale} pixels; those of the model have ${config.latentChannels}, one for ${config.scale}. Take the tiny autoencoder of this family.`,
+  );
+}
+
+/** Pixels of the pictures that a model makes unless others are asked for. */
+function ownSize(parts: PipelineParts): PlannedPictures {
+  const size = 'unet' in parts ? (parts.unet.config.sampleSize ?? 64) * parts.vae.config.scale : 1024;
+  return { width: size, height: size };
+}
+
 /** Loads the parts of a model, and says how it paints. */
 async function loadModel(
   model: DiffusersFolder,
-  device: Device,
+  memory: PipelineMemory,
   request: LoadPipelineOptions,
   keep: (part: { dispose(): Promise<void> }) => void,
 ): Promise<{ parts: PipelineParts; paint(request: PipelineRequest): Promise<PaintResult> }> {
   const { folder, className } = model;
   const { dtype, signal, onProgress } = request;
-  const options = { device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
+  const options = { device: memory.device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
   const controlFolders = await controlNetFolders(model, request);
   const pictureAdapters = await findAdapters(model, request);
   let loaded = 0;
@@ -265,14 +332,17 @@ async function loadModel(
     assertFollowsNothing(folder, controlFolders, pictureAdapters);
     const { parts, paint } = await transformerClass.load(folder, options, part);
     return {
-      parts,
+      parts: Object.assign(parts, { memory }),
       async paint(request) {
         assertTransformerRequest(request);
         return paint(request);
       },
     };
   }
-  const parts = await loadStableDiffusion(model, controlFolders, pictureAdapters, options, part);
+  const parts = {
+    ...(await loadStableDiffusion(model, controlFolders, pictureAdapters, options, part)),
+    memory,
+  };
   const pipelineClass = pipelineClasses.get(className)!; // it is one of them
   return { parts, paint: (request) => paintAs(pipelineClass, parts, request) };
 }
@@ -354,13 +424,6 @@ async function loadAdapters(found: FoundPictureAdapters, options: LoadOptions, p
   };
 }
 
-/** How parts that are not in the model's folder are opened: the revision and the configuration are the model's. */
-const partOptions = (request: LoadPipelineOptions) => ({
-  ...sourceOptions(request),
-  config: undefined,
-  revision: undefined,
-});
-
 /** Where the ControlNets are: in the model, as `controlnet`, `controlnet_1` and so on, and where the request says. */
 async function controlNetFolders(
   { folder, components }: Pick<DiffusersFolder, 'folder' | 'components'>,
@@ -373,12 +436,19 @@ async function controlNetFolders(
     for (let next = 1; await folder.subfolder(`controlnet_${next}`).has('config.json'); next++)
       folders.push(folder.subfolder(`controlnet_${next}`));
   }
-  for (const source of request.controlNets ?? []) {
-    const opened =
-      typeof source === 'string'
-        ? await openSource(source, { ...partOptions(request), onProgress: downloadReporter(request) })
-        : { folder: source };
-    folders.push(opened.folder);
-  }
+  for (const source of request.controlNets ?? []) folders.push(await openPart(source, request));
   return folders;
+}
+
+const partOptions = (request: LoadPipelineOptions) => ({
+  ...sourceOptions(request),
+  config: undefined,
+  revision: undefined,
+});
+
+/** The folder of a part that is not in the model's; the revision and the configuration are the model's. */
+async function openPart(source: string | Folder, request: LoadPipelineOptions): Promise<Folder> {
+  if (typeof source !== 'string') return source;
+  return (await openSource(source, { ...partOptions(request), onProgress: downloadReporter(request) }))
+    .folder;
 }

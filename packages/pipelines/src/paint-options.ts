@@ -3,8 +3,10 @@ import type { RgbImage } from '@emulsion/image';
 import type { Cancellable } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import type { ControlOptions } from './controls.ts';
+import type { VaeOptions } from './decode-latents.ts';
 import type { FeatureOptions } from './feature-control.ts';
 import type { PicturePromptOptions } from './picture-prompts.ts';
+import type { PreviewOptions } from './preview-latents.ts';
 import type { StepEvent } from './run-sampler.ts';
 import type { Seed, SeedOptions } from './seeded-noise.ts';
 
@@ -23,7 +25,9 @@ export interface PaintOptions
     SeedOptions,
     ControlOptions,
     FeatureOptions,
-    PicturePromptOptions {
+    PicturePromptOptions,
+    VaeOptions,
+    PreviewOptions {
   /** What the picture shows; a list gives a picture for each. */
   readonly prompt: string | readonly string[];
   /** What it is led away from; one for all prompts or one for each. Needs a `guidanceScale` other than 1. */

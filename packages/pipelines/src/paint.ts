@@ -13,6 +13,7 @@ import { featureControl } from './feature-control.ts';
 import { type Known, keepKnown } from './keep-known.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import type { PaintRequest } from './paint-request.ts';
+import { type PreviewParts, previewLatents } from './preview-latents.ts';
 import { runSampler } from './run-sampler.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';
@@ -124,12 +125,9 @@ export function pictureSize(
   return { width: width * scale, height: height * scale };
 }
 
-/** What makes pictures of latents, whatever network they come from. */
-type PicturePainter = Pick<StableDiffusionParts, 'device' | 'vae'>;
-
 /** Samples, decodes, and reports the steps. @throws the errors of the parts, each with what to do */
 export async function paint<Condition>(
-  parts: PicturePainter,
+  parts: PreviewParts,
   options: PaintOptions,
   request: PaintRequest,
   subject: Subject<Condition>,
@@ -143,12 +141,13 @@ export async function paint<Condition>(
  * @returns the latents, on the host, clean unless `denoisingEnd` leaves steps out
  */
 export async function denoise<Condition>(
-  parts: PicturePainter,
-  { signal, onStep, eta, denoisingEnd }: PaintOptions,
+  parts: PreviewParts,
+  options: PaintOptions,
   { noise, scheduler, plan }: PaintRequest,
   { denoiserIn, condition }: Subject<Condition>,
   { sample, beginIndex = 0, known }: Start,
 ): Promise<Tensor> {
+  const { signal, onStep, eta, denoisingEnd } = options;
   // A sampler that chooses its steps looks at the numbers.
   const workspace = plan.adaptive ? hostWorkspace : parts.device.openWorkspace();
   const { ops } = workspace;
@@ -160,28 +159,34 @@ export async function denoise<Condition>(
     noise: (dims) => noise.step(dims),
     ...(eta !== undefined && { eta }),
   });
-  return runSampler(known ? keepKnown(sampler, known, scheduler, ops) : sampler, {
-    denoiser: denoiserIn(workspace),
-    condition,
-    workspace,
-    plan,
-    beginIndex,
-    ...(denoisingEnd !== undefined && { endIndex: endIndex(plan, denoisingEnd, scheduler, beginIndex) }),
-    signal,
-    onStep: (event, answered) => {
-      const preview = async () => {
-        const denoised = await workspace.read(scheduler.denoised({ ...answered, ops }));
-        return tensorToImages(await decodeLatents(parts, denoised, { signal }));
-      };
-      return onStep?.({ ...event, preview });
-    },
-  }).finally(() => workspace.dispose());
+  const run = () =>
+    runSampler(known ? keepKnown(sampler, known, scheduler, ops) : sampler, {
+      denoiser: denoiserIn(workspace),
+      condition,
+      workspace,
+      plan,
+      beginIndex,
+      ...(denoisingEnd !== undefined && { endIndex: endIndex(plan, denoisingEnd, scheduler, beginIndex) }),
+      signal,
+      onStep: (event, answered) => {
+        const preview = async () => {
+          const denoised = await workspace.read(scheduler.denoised({ ...answered, ops }));
+          return previewLatents(parts, denoised, options);
+        };
+        return onStep?.({ ...event, preview });
+      },
+    });
+  try {
+    return await (parts.memory ? parts.memory.denoise(sample.dims, run) : run());
+  } finally {
+    workspace.dispose();
+  }
 }
 
 /** Decodes latents, if pictures are wanted, and says what they were drawn from. */
 export async function finish(
-  parts: PicturePainter,
-  { outputType, signal }: PaintOptions,
+  parts: PreviewParts,
+  { outputType, vaeTiling, signal }: PaintOptions,
   { noise: { seeds, variationSeeds } }: PaintRequest,
   latents: Tensor,
 ): Promise<PaintResult> {
@@ -189,7 +194,7 @@ export async function finish(
   const pixels =
     outputType === 'latent'
       ? zeros([0, parts.vae.config.outChannels, height, width])
-      : await decodeLatents(parts, latents, { signal });
+      : await decodeLatents(parts, latents, { vaeTiling, signal });
   return {
     images: tensorToImages(pixels),
     pixels,

@@ -6,6 +6,7 @@ import type { PromptEncoder, SdxlPromptEncoder } from '@emulsion/text-encoder';
 import type { Unet } from '@emulsion/unet';
 import type { Vae } from '@emulsion/vae';
 import type { Adapters } from './adapters.ts';
+import type { PipelineMemory } from './memory.ts';
 import type { PictureAdapter } from './picture-prompts.ts';
 
 export interface StableDiffusionParts {
@@ -22,6 +23,10 @@ export interface StableDiffusionParts {
   readonly t2iAdapters?: readonly T2iAdapter[] | undefined;
   /** What makes prompts of pictures, none unless given. */
   readonly ipAdapters?: readonly PictureAdapter[] | undefined;
+  /** A tiny autoencoder for previews. */
+  readonly previewVae?: Vae | undefined;
+  /** What keeps them within their memory; without it all that is loaded stays. */
+  readonly memory?: PipelineMemory | undefined;
   /** The JSON of the model's scheduler_config.json. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   /** Whether the model was trained with zeros where there is no prompt: XL's are. */
