@@ -216,6 +216,34 @@ describe('LoKr', () => {
     });
   });
 
+  test('of a large weight is one product if its factors are of low rank', async () => {
+    // [40, 30] is [4, 3] ⊗ [10, 10].
+    const [rows, columns] = [40, 30];
+    const [w1, a, b] = [random(4, 3), random(10, 2), random(2, 10)];
+    const [w1a, w1b] = [random(4, 1), random(1, 3)];
+    const second = (o: number, i: number) => sum(2, (r) => at(a, o % 10, r) * at(b, r, i % 10));
+    const outer = (o: number, i: number): [number, number] => [Math.floor(o / 10), Math.floor(i / 10)];
+    for (const [parts, ranks, first] of [
+      [{ lokr_w1: w1 }, 6, (o: number, i: number) => at(w1, ...outer(o, i))],
+      [
+        { lokr_w1_a: w1a, lokr_w1_b: w1b },
+        2,
+        (o: number, i: number) => at(w1a, outer(o, i)[0], 0) * at(w1b, 0, outer(o, i)[1]),
+      ],
+    ] as const) {
+      const all = { ...parts, lokr_w2_a: a, lokr_w2_b: b, alpha: scalar(1) };
+      const named = Object.entries(all).map(([part, values]) => [`lora_unet_m.${part}`, values]);
+      const model = { unet: new Map([['m', [rows, columns]]]) };
+      const { changes } = await loadTensors(model, Object.fromEntries(named));
+      const { weight } = changes[0]!;
+      expect(weight).toMatchObject({ form: 'low-rank', down: { dims: [ranks, columns] } });
+      const merged = mergeWeight(zeros([rows, columns], 'float32'), [[weight!, 1]]);
+      for (let o = 0; o < rows; o++)
+        for (let i = 0; i < columns; i++)
+          expect(at(merged, o, i)).toBeCloseTo(0.5 * first(o, i) * second(o, i), 5);
+    }
+  });
+
   test('of a convolution has the kernel in its second factor, whole, as a product or with a core', async () => {
     const w1 = random(2, 2);
     const outer = (o: number, i: number) => at(w1, Math.floor(o / 3), Math.floor(i / 2));

@@ -46,6 +46,22 @@ export function productRow(left: Matrix, row: number, right: Matrix, out: Float6
   }
 }
 
+/** Row `row` of `scale · first ⊗ second`, written over `out`. */
+export function kroneckerRow(
+  first: Matrix,
+  second: Matrix,
+  row: number,
+  scale: number,
+  out: Float32Array | Float64Array,
+): void {
+  const outer = Math.floor(row / second.rows) * first.columns;
+  const inner = (row % second.rows) * second.columns;
+  for (let i = 0, j = 0; i < first.columns; i++) {
+    const value = scale * first.data[outer + i]!;
+    for (let k = 0; k < second.columns; k++, j++) out[j] = value * second.data[inner + k]!;
+  }
+}
+
 /** A matrix that is worked out when it is wanted: a file of few bytes can ask for a very large one. */
 export interface Factor {
   readonly rows: number;
@@ -70,6 +86,11 @@ function workedOut(rows: number, columns: number, work: (data: Float64Array) => 
     },
   };
 }
+
+export const identity = (size: number): Factor =>
+  workedOut(size, size, (data) => {
+    for (let i = 0; i < size; i++) data[i * size + i] = 1;
+  });
 
 /** `left · right` */
 export const product = (left: Factor, right: Factor): Factor =>
