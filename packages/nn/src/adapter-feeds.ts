@@ -3,6 +3,7 @@ import type { Value } from '@emulsion/onnx';
 import type { Cancellable, Device, Feed, HeldTensor, Session } from '@emulsion/runtime';
 import { ShapeError, sizeOf, type Tensor, tensor, zeros } from '@emulsion/tensor';
 import type { SlotKind } from './adapter-slots.ts';
+import { type ContextChange, contextStrengths } from './context-changes.ts';
 import { type SlotInput, slotOf } from './wanted-slots.ts';
 
 /** What an adapter adds to one module at strength 1. */
@@ -19,8 +20,10 @@ export interface ModuleAdapter {
 export interface NetworkAdapter {
   /** By the paths of the modules. */
   readonly modules: ReadonlyMap<string, ModuleAdapter>;
+  /** What it adds to what attention layers read; of U-Nets only. */
+  readonly contexts?: ContextChange | undefined;
   /**
-   * How much of it is added to a module; 0 is nothing at all.
+   * How much of it is added to a module, or by the name `contexts` to contexts; 0 is nothing at all.
    * @param progress the share of a painting's steps that is done
    */
   strength(module: string, progress: number): number;
@@ -51,6 +54,8 @@ export interface SlottedSession {
   readonly session: Session;
   /** Of the graph. */
   readonly inputs: readonly Value[];
+  /** The changes of contexts that are written in it, in their order; none unless given. */
+  readonly contexts?: readonly ContextChange[];
 }
 
 /** The adapters of one network: their weights on the device, where they stay, and what runs are fed of them. */
@@ -86,14 +91,17 @@ export class AdapterFeeds {
 
   /** Runs a graph; `feeds` are those of its inputs that are no slots. */
   async run(
-    { session, inputs }: SlottedSession,
+    { session, inputs, contexts = [] }: SlottedSession,
     feeds: Readonly<Record<string, Feed>>,
     { progress, ...options }: Cancellable & { readonly progress: number },
   ): Promise<Record<string, Tensor>> {
     this.#running += 1;
     try {
       const weights = await this.#weights(this.#adapters, inputs);
-      return await session.run({ ...feeds, ...weights, ...this.#scales(inputs, progress) }, options);
+      return await session.run(
+        { ...feeds, ...weights, ...this.#scales(inputs, contexts, progress) },
+        options,
+      );
     } finally {
       this.#running -= 1;
       await this.#releaseStale();
@@ -129,8 +137,19 @@ export class AdapterFeeds {
     return tensor;
   }
 
-  #scales(inputs: readonly Value[], progress: number): Record<string, Tensor> {
+  #scales(
+    inputs: readonly Value[],
+    contexts: readonly ContextChange[],
+    progress: number,
+  ): Record<string, Tensor> {
     const scales: Record<string, Tensor> = {};
+    if (contexts.length > 0) {
+      const strengths = contexts.map((change) => {
+        const adapter = this.#adapters.find((candidate) => candidate.contexts === change);
+        return adapter?.strength('contexts', progress) ?? 0;
+      });
+      scales[contextStrengths] = tensor(strengths, [contexts.length]);
+    }
     for (const input of inputs) {
       const slot = slotOf(input);
       if (slot?.content === 'scale') scales[input.name] = scaleOf(this.#adapters, slot, progress);

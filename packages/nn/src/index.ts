@@ -11,6 +11,14 @@ export { type AdapterSlots, type SlotKind, slotKinds } from './adapter-slots.ts'
 export { type AttentionInputs, attention } from './attention.ts';
 export { type ClipEncoderLayerShape, clipEncoderLayer } from './clip-encoder-layer.ts';
 export { ConfigError, ConfigReader } from './config-reader.ts';
+export {
+  type ChangeContext,
+  type ContextChange,
+  type ContextUse,
+  contextChanges,
+  contextUses,
+  type WriteNetwork,
+} from './context-changes.ts';
 export { type Conv2dShape, conv2d } from './conv2d.ts';
 export { enlargingConv2d } from './enlarging-conv2d.ts';
 export { type LinearShape, linear } from './linear.ts';

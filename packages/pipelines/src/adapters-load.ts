@@ -12,6 +12,7 @@ import {
 import { type Folder, memoryFolder } from '@emulsion/checkpoints';
 import type { ModuleAdapter, NetworkAdapter } from '@emulsion/nn';
 import { type Tensor, zeros } from '@emulsion/tensor';
+import { loadHypernetwork } from './adapters-hypernetwork.ts';
 import type { AdaptableNetworks, AdapterSource, AddAdapterOptions, LoadedAdapter } from './adapters.ts';
 
 /** The name of a file, without its ending. */
@@ -24,8 +25,14 @@ export async function loadAdapter(
   options: AddAdapterOptions,
 ): Promise<LoadedAdapter> {
   const { folder, path } = await openAdapter(source, options);
-  const load = (await adapterKindOf(folder, path)) === 'embedding' ? loadEmbedding : loadLoraFile;
-  return load(folder, path, networks, options);
+  switch (await adapterKindOf(folder, path)) {
+    case 'lora':
+      return loadLoraFile(folder, path, networks, options);
+    case 'hypernetwork':
+      return loadHypernetwork(folder, path, networks, options.name ?? stemOf(path));
+    case 'embedding':
+      return loadEmbedding(folder, path, options);
+  }
 }
 
 async function loadLoraFile(
@@ -55,7 +62,6 @@ async function loadLoraFile(
 async function loadEmbedding(
   folder: Folder,
   path: string,
-  _networks: AdaptableNetworks,
   { name }: AddAdapterOptions,
 ): Promise<LoadedAdapter> {
   const embedding = await readTextualInversion(folder, path, { name });

@@ -1,5 +1,5 @@
 // The adapters of a pipeline: added, weighted and removed while the model stays loaded.
-import type { Component, LoraReport, TextualInversion } from '@emulsion/adapters';
+import type { AdapterKind, Component, LoraReport, TextualInversion } from '@emulsion/adapters';
 import type { Folder } from '@emulsion/checkpoints';
 import type { HubOptions } from '@emulsion/hub';
 import type { AdaptableNetwork, NetworkAdapter } from '@emulsion/nn';
@@ -34,7 +34,7 @@ export interface AddAdapterOptions
 /** An adapter of a pipeline. */
 export interface AdapterInfo extends AdapterSettings {
   readonly name: string;
-  readonly kind: 'lora' | 'embedding';
+  readonly kind: AdapterKind;
   readonly strength: AdapterStrength;
   /** What became of the file's tensors. */
   readonly report: LoraReport;
@@ -44,7 +44,7 @@ export interface AdapterInfo extends AdapterSettings {
 
 /** What was read of an adapter's file, for the networks that it changes. */
 export interface LoadedAdapter extends Pick<AdapterInfo, 'name' | 'kind' | 'report' | 'notes'> {
-  readonly networks: ReadonlyMap<Component, Pick<NetworkAdapter, 'modules'>>;
+  readonly networks: ReadonlyMap<Component, Pick<NetworkAdapter, 'modules' | 'contexts'>>;
   /** What prompts may name with it. */
   readonly embeddings: readonly TextualInversion[];
 }

@@ -10,7 +10,7 @@ import type { BlockConfig } from './unet-config.ts';
  * @param outputScaleFactor what attention among pixels divides its sum by, as the residual blocks beside it do
  */
 export function blockAttention(
-  { n, config, encoderHiddenStates, attendPictures }: Network,
+  { n, config, encoderHiddenStates, attendPictures, changeContext }: Network,
   x: Value,
   w: WeightScope,
   block: BlockConfig,
@@ -32,7 +32,7 @@ export function blockAttention(
       });
     case 'text': {
       const { crossAttentionDim } = config;
-      const shape = { channels, heads, onlyCrossAttention, attendPictures };
+      const shape = { channels, heads, onlyCrossAttention, attendPictures, changeContext };
       // Configurations with such blocks have a text, groups, and layers for each residual block.
       return transformer2d(n, x, encoderHiddenStates!, scope, {
         ...shape,

@@ -3,6 +3,7 @@ import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import {
   type AdaptableNetwork,
   AdapterFeeds,
+  type NetworkAdapter,
   slotsWith,
   unadaptable,
   WeightScope,
@@ -93,7 +94,8 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
     weights: stored,
     readWeight: weightReader('unet', folder, stored),
     async adapt(given, options = {}) {
-      const { inputs } = await sessions.of({ slots: wantedSlots(given) }, options);
+      const wanted = { slots: wantedSlots(given), contexts: contextsOf(given) };
+      const { inputs } = await sessions.of(wanted, options);
       await adapters.adapt(given, inputs);
     },
     predict: (inputs, options) => predict(sessions, adapters, config, device.ops, inputs, options),
@@ -106,6 +108,9 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
 
 /** The layers that nearly all LoRAs are made for: those of the transformers. */
 const isTransformers = (module: string) => /\.attentions\.\d+\.(transformer_blocks\.|proj_)/.test(module);
+
+const contextsOf = (adapters: readonly NetworkAdapter[]) =>
+  adapters.flatMap(({ contexts }) => contexts ?? []);
 
 async function predict(
   sessions: SessionByVariant,
@@ -122,6 +127,7 @@ async function predict(
     dims: sample.dims,
     residuals: residuals !== undefined,
     features: adapterFeatures !== undefined,
+    contexts: contextsOf(adapters.adapters),
     ...(imagePrompts && { imagePrompts: imagePrompts.map(imagePromptSlot) }),
   };
   const loaded = await sessions.of(wanted, options);

@@ -1,5 +1,11 @@
 // What the blocks of one U-Net share, and the residual block as all of them use it.
-import { type NetworkBuilder, type ResnetBlockShape, resnetBlock, type WeightScope } from '@emulsion/nn';
+import {
+  type ChangeContext,
+  type NetworkBuilder,
+  type ResnetBlockShape,
+  resnetBlock,
+  type WeightScope,
+} from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
 import type { AttendPictures } from './image-prompts.ts';
 import type { AddFeatures } from './intrablock-features.ts';
@@ -15,6 +21,8 @@ export interface Network {
   readonly encoderHiddenStates: Value | undefined;
   /** What is added to what layers make of the text, if pictures are attended to. */
   readonly attendPictures?: AttendPictures | undefined;
+  /** What keys and values are made of instead of the context itself, if adapters change it. */
+  readonly changeContext?: ChangeContext | undefined;
   /** What is added to the features of blocks, if a T2I-Adapter adds any. */
   readonly addFeatures?: AddFeatures | undefined;
 }

@@ -1,7 +1,14 @@
 // The one session that is kept of a U-Net, replaced when a call needs another of its graphs.
-import { assertSlots, missingSlot, type SlottedSession, unitedSlots, type WantedSlots } from '@emulsion/nn';
+import {
+  assertSlots,
+  type ContextChange,
+  missingSlot,
+  type SlottedSession,
+  unitedSlots,
+  type WantedSlots,
+} from '@emulsion/nn';
 import type { Model } from '@emulsion/onnx';
-import type { Cancellable, Device } from '@emulsion/runtime';
+import type { Cancellable, Device, Dialect } from '@emulsion/runtime';
 import { type ImagePromptSlot, isSamePrompts } from './image-prompts.ts';
 import type { Sizes } from './up-blocks.ts';
 
@@ -16,6 +23,8 @@ export interface WantedVariant {
   readonly imagePrompts?: readonly ImagePromptSlot[];
   /** Slots for adapters. */
   readonly slots?: WantedSlots;
+  /** What adapters add to contexts; that of the calls before, if not given. */
+  readonly contexts?: readonly ContextChange[];
 }
 
 /** Which of the graphs of one U-Net, with the slots that were wanted so far. */
@@ -25,6 +34,7 @@ export interface LoadedVariant {
   readonly features: boolean;
   readonly imagePrompts: readonly ImagePromptSlot[];
   readonly slots: WantedSlots;
+  readonly contexts: readonly ContextChange[];
 }
 
 const plain: LoadedVariant = {
@@ -33,6 +43,7 @@ const plain: LoadedVariant = {
   features: false,
   imagePrompts: [],
   slots: new Map(),
+  contexts: [],
 };
 
 interface Loaded extends SlottedSession {
@@ -68,7 +79,7 @@ export class SessionByVariant {
     if (this.#disposed && former) return former;
     const loaded = await former?.catch(() => undefined);
     const variant = this.#widened(wanted);
-    if (loaded && covers(loaded, variant)) return loaded;
+    if (loaded && covers(loaded, variant, this.#device.dialect)) return loaded;
     // Others may have begun to load while this call waited.
     if (this.#loading !== former) return this.of(wanted, options);
     const model = this.#write(variant);
@@ -76,7 +87,7 @@ export class SessionByVariant {
     const replace = async (): Promise<Loaded> => {
       await loaded?.session.dispose();
       const session = await this.#device.createSession(model, options);
-      return { session, inputs: model.graph.inputs, variant };
+      return { session, inputs: model.graph.inputs, contexts: variant.contexts, variant };
     };
     const loading = replace();
     this.#loading = loading;
@@ -92,7 +103,7 @@ export class SessionByVariant {
 
   /** The variant for a call, and what calls before wanted. */
   #widened(wanted: WantedVariant): LoadedVariant {
-    const { dims, residuals = false, features = false, imagePrompts, slots = new Map() } = wanted;
+    const { dims, residuals = false, features = false, imagePrompts, slots = new Map(), contexts } = wanted;
     const { sizes, residuals: hadResiduals, features: hadFeatures, slots: formerSlots } = this.#variant;
     const isHalvable = dims?.slice(2).every((size) => size % this.#divisor === 0);
     return {
@@ -101,6 +112,7 @@ export class SessionByVariant {
       features: features || hadFeatures,
       imagePrompts: imagePrompts ?? this.#variant.imagePrompts,
       slots: unitedSlots(formerSlots, slots),
+      contexts: contexts ?? this.#variant.contexts,
     };
   }
 
@@ -110,9 +122,22 @@ export class SessionByVariant {
   }
 }
 
-const covers = ({ variant, inputs }: Loaded, wanted: LoadedVariant) =>
+const covers = ({ variant, inputs }: Loaded, wanted: LoadedVariant, dialect: Dialect) =>
   variant.sizes === wanted.sizes &&
   variant.residuals === wanted.residuals &&
   variant.features === wanted.features &&
   isSamePrompts(variant.imagePrompts, wanted.imagePrompts) &&
+  coversContexts(variant.contexts, wanted.contexts, dialect) &&
   missingSlot(inputs, wanted.slots) === undefined;
+
+/** Whether changes are written in their order; others between them are left out in a run, where that saves their time. */
+function coversContexts(
+  written: readonly ContextChange[],
+  wanted: readonly ContextChange[],
+  { branches }: Dialect,
+): boolean {
+  if (!branches && written.length !== wanted.length) return false;
+  let found = 0;
+  for (const change of written) if (change === wanted[found]) found++;
+  return found === wanted.length;
+}

@@ -1,6 +1,7 @@
 // Spatial transformer (Rombach et al. 2022, appendix E.2.1): the pixels attend to each other, then to the text.
 import {
   attention,
+  type ChangeContext,
   groupNorm,
   layerNorm,
   linear,
@@ -22,6 +23,8 @@ export interface Transformer2dShape {
   readonly onlyCrossAttention: boolean;
   /** What is added to what layers make of the text, if pictures are attended to. */
   readonly attendPictures?: AttendPictures | undefined;
+  /** What keys and values are made of instead of the context itself, if adapters change it. */
+  readonly changeContext?: ChangeContext | undefined;
 }
 
 /** diffusers' Transformer2DModel on `x` `[batch, channels, height, width]`. */
@@ -49,17 +52,30 @@ function transformerBlock(
   x: Value,
   encoderHiddenStates: Value,
   w: WeightScope,
-  { channels, heads, crossAttentionDim, onlyCrossAttention, attendPictures }: Transformer2dShape,
+  {
+    channels,
+    heads,
+    crossAttentionDim,
+    onlyCrossAttention,
+    attendPictures,
+    changeContext,
+  }: Transformer2dShape,
 ): Value {
   const normalized = (h: Value, norm: string) => layerNorm(n, h, w.at(norm), channels);
   const attendPixels = (h: Value, layer: string) =>
-    crossAttention(n, h, h, w.at(layer), { channels, contextChannels: channels, heads });
+    crossAttention(n, h, h, w.at(layer), {
+      channels,
+      contextChannels: channels,
+      heads,
+      changeContext,
+    });
   const attendText = (h: Value, layer: string) =>
     crossAttention(n, h, encoderHiddenStates, w.at(layer), {
       channels,
       contextChannels: crossAttentionDim,
       heads,
       attendPictures,
+      changeContext,
     });
   const attendFirst = onlyCrossAttention ? attendText : attendPixels;
   let h = n.op('Add', [attendFirst(normalized(x, 'norm1'), 'attn1'), x]);
@@ -72,6 +88,7 @@ interface CrossAttentionShape {
   readonly contextChannels: number;
   readonly heads: number;
   readonly attendPictures?: AttendPictures | undefined;
+  readonly changeContext?: ChangeContext | undefined;
 }
 
 /** Attention of `x` to `context`, which is `x` itself in self-attention. */
@@ -86,10 +103,11 @@ function crossAttention(
   const project = (from: Value, name: string, inFeatures: number) =>
     linear(n, from, w.at(name), { inFeatures, outFeatures: channels, bias: false });
   const query = project(x, 'to_q', channels);
+  const { key, value } = shape.changeContext?.(context, contextChannels) ?? { key: context, value: context };
   const mixed = attention(n, {
     query,
-    key: project(context, 'to_k', contextChannels),
-    value: project(context, 'to_v', contextChannels),
+    key: project(key, 'to_k', contextChannels),
+    value: project(value, 'to_v', contextChannels),
     channels,
     heads,
   });

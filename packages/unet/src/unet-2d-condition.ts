@@ -1,5 +1,11 @@
 // The U-Net of Stable Diffusion (Rombach et al. 2022), diffusers' UNet2DConditionModel, as a graph.
-import { type AdapterSlots, NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import {
+  type AdapterSlots,
+  type ContextChange,
+  contextChanges,
+  NetworkBuilder,
+  type WeightScope,
+} from '@emulsion/nn';
 import type { Model, Value } from '@emulsion/onnx';
 import type { Dialect } from '@emulsion/runtime';
 import { type ImagePromptSlot, imagePromptInputs } from './image-prompts.ts';
@@ -20,6 +26,8 @@ export interface UnetVariant {
   readonly imagePrompts?: readonly ImagePromptSlot[];
   /** Where adapters may enter; nowhere unless said otherwise. */
   readonly slots?: AdapterSlots;
+  /** What adapters add to what the attention layers read, in this order; nothing unless given. */
+  readonly contexts?: readonly ContextChange[];
 }
 
 /**
@@ -31,7 +39,8 @@ export interface UnetVariant {
  * `class_labels`, int32 `[batch]` for a table, otherwise `[batch, features of the label]`; `added_conditions` `[batch,
  * addition.channels]`, the pooled text and then the features of the time ids. With residuals: `down_block_residual_0` to
  * as many as there are skips, and `mid_block_residual`, each of the shape of what it is added to, or `[1, 1, 1, 1]`. With
- * features: see `intrablockInputs`, with image prompts `imagePromptInputs`, with slots `slotInputs` of @emulsion/nn.
+ * features: see `intrablockInputs`, with image prompts `imagePromptInputs`, with slots `slotInputs` of
+ * @emulsion/nn, with changes of contexts their strengths `context_strengths` `[changes]`.
  * Output: `model_output` `[batch, outChannels, height, width]`.
  * @throws {WeightError} if the weights do not match the configuration
  */
@@ -40,10 +49,11 @@ export function unet2dCondition(
   config: UnetConfig,
   w: WeightScope,
   dialect: Dialect,
-  { sizes, residuals, features = false, imagePrompts = [], slots }: UnetVariant,
+  { sizes, residuals, features = false, imagePrompts = [], slots, contexts = [] }: UnetVariant,
 ): Model {
   const n = new NetworkBuilder(name, dialect, slots);
   const { network, skips, middle } = unetEncoder(n, config, w, {
+    changeContext: contextChanges(n, contexts),
     ...(features && { addFeatures: intrablockInputs(n, config) }),
     ...(imagePrompts.length > 0 && { attendPictures: imagePromptInputs(n, config, imagePrompts) }),
   });

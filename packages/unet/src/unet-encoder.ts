@@ -1,5 +1,12 @@
 // A U-Net up to its middle, with its inputs: the part that a ControlNet is a copy of.
-import { activate, conv2d, linear, type NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import {
+  activate,
+  type ChangeContext,
+  conv2d,
+  linear,
+  type NetworkBuilder,
+  type WeightScope,
+} from '@emulsion/nn';
 import type { Value } from '@emulsion/onnx';
 import { downBlocks } from './down-blocks.ts';
 import type { AttendPictures } from './image-prompts.ts';
@@ -26,6 +33,8 @@ export interface UnetEncoderAdditions {
   readonly addFeatures?: AddFeatures | undefined;
   /** To what layers make of the text, here and on the way up. */
   readonly attendPictures?: AttendPictures | undefined;
+  /** To what the attention layers make keys and values of, here and on the way up. */
+  readonly changeContext?: ChangeContext | undefined;
 }
 
 /**
@@ -36,7 +45,7 @@ export function unetEncoder(
   n: NetworkBuilder,
   config: UnetEncoderConfig,
   w: WeightScope,
-  { hint, addFeatures, attendPictures }: UnetEncoderAdditions = {},
+  { hint, addFeatures, attendPictures, changeContext }: UnetEncoderAdditions = {},
 ): UnetEncoder {
   const { inChannels, activation, crossAttentionDim, encoderHiddenDim } = config;
   const { channels } = config.downBlocks[0]!;
@@ -55,6 +64,7 @@ export function unetEncoder(
     encoderHiddenStates: text && projectText(n, text, w, config),
     addFeatures,
     attendPictures,
+    changeContext,
   };
   let x = conv2d(n, sample, w.at('conv_in'), { inChannels, outChannels: channels, kernel: 3 });
   if (hint) x = n.op('Add', [x, hint]);

@@ -3,6 +3,12 @@ import type { Device } from '@emulsion/runtime';
 import { createTestDevice } from '@emulsion/testing';
 import { afterAll, beforeAll } from 'vitest';
 import type { GoldenArea, GoldenCase } from './golden-area.ts';
+import {
+  type HypernetworkCase,
+  hypernetworkCheck,
+  hypernetworkPipelineCheck,
+  hypernetworksCheck,
+} from './hypernetwork-check.ts';
 import { type LoraCase, loraCheck, loraPipelineCheck } from './lora-check.ts';
 import { type Check, testArea } from './test-area.ts';
 import {
@@ -11,7 +17,7 @@ import {
   textualInversionCheck,
 } from './textual-inversion-check.ts';
 
-interface AdapterCase extends EmbeddingCase, LoraCase {
+interface AdapterCase extends EmbeddingCase, LoraCase, HypernetworkCase {
   readonly kind: string;
 }
 
@@ -42,6 +48,10 @@ type CheckOf = (
 
 /** The checks of what is supported, by family and kind. */
 const checks: Readonly<Record<string, CheckOf>> = {
+  'hypernetwork hypernetwork': (golden, adapters) => hypernetworkCheck(golden, adapters, loadOnce),
+  'hypernetwork hypernetwork_multi': (golden, adapters) => hypernetworksCheck(golden, adapters, loadOnce),
+  'hypernetwork pipeline': (golden, adapters) =>
+    hypernetworkPipelineCheck(golden, adapters, loadOnce, device),
   'lora lora': (golden, adapters) => loraCheck(golden, adapters, loadOnce),
   'lora pipeline': (golden, adapters) => loraPipelineCheck(golden, adapters, loadOnce, device),
   'textual_inversion textual_inversion': (golden, adapters) =>

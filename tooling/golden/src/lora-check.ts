@@ -5,7 +5,7 @@ import { type AdapterSource, Adapters, loadPipeline } from '@emulsion/pipelines'
 import type { Device } from '@emulsion/runtime';
 import { tensor } from '@emulsion/tensor';
 import { openFolderAt } from '@emulsion/testing';
-import { loadTextEncoder } from '@emulsion/text-encoder';
+import { loadTextEncoder, PromptEmbeddings } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { assertClose } from './assert-close.ts';
 import type { GoldenArea, GoldenCase } from './golden-area.ts';
@@ -44,21 +44,25 @@ export async function loraCheck(golden: Golden, area: Area, loadOnce: LoadOnce):
       encoderHiddenStates: await golden.tensor('in.encoder_hidden_states'),
       timestep,
     };
-    await withAdapter(new Adapters(new Map(networks)), await sourceOf(golden, area), async (set) => {
-      for (const scale of scales) {
-        set(scale);
-        const array = `scale${scale.toFixed(1)}`;
-        assertClose(
-          `unet ${array}`,
-          await unet.predict(inputs),
-          await golden.tensor(`unet.${array}`),
-          tolerance,
-        );
-        const inputIds = tensor(Int32Array.from(ids.data, Number), ids.dims);
-        const { lastHiddenState } = await textEncoder.encode({ inputIds });
-        assertClose(`text ${array}`, lastHiddenState, await golden.tensor(`text.${array}`), tolerance);
-      }
-    });
+    await withAdapter(
+      new Adapters(new Map(networks), new PromptEmbeddings([])),
+      await sourceOf(golden, area),
+      async (set) => {
+        for (const scale of scales) {
+          set(scale);
+          const array = `scale${scale.toFixed(1)}`;
+          assertClose(
+            `unet ${array}`,
+            await unet.predict(inputs),
+            await golden.tensor(`unet.${array}`),
+            tolerance,
+          );
+          const inputIds = tensor(Int32Array.from(ids.data, Number), ids.dims);
+          const { lastHiddenState } = await textEncoder.encode({ inputIds });
+          assertClose(`text ${array}`, lastHiddenState, await golden.tensor(`text.${array}`), tolerance);
+        }
+      },
+    );
   };
 }
 

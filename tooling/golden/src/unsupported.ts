@@ -27,7 +27,7 @@ export const unsupported: readonly Unsupported[] = [
   { area: 'models', pipeline: 'IFSuperResolutionPipeline', reason: 'U-Nets on pixels come later' },
   { area: 'models', pipeline: 'UnCLIPPipeline', reason: 'UnCLIP comes later' },
   { area: 'adapters', kind: 'lora_train', reason: 'training comes later' },
-  { area: 'adapters', family: 'hypernetwork', reason: 'hypernetworks come later' },
+  { area: 'adapters', kind: 'hypernetwork_train', reason: 'training comes later' },
   { area: 'adapters', kind: 'textual_inversion_train', reason: 'training comes later' },
 ];
 
