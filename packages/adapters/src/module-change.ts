@@ -11,7 +11,7 @@ export type Component = (typeof components)[number];
  */
 export interface LowRankChange {
   readonly form: 'low-rank';
-  /** `[rank, in]`, of a convolution `[rank, in, kernel height, kernel width]`; modules that a file fuses share one tensor. */
+  /** `[rank, in]`, of a convolution `[rank, in, kernel height, kernel width]`; modules that a file fuses share its data. */
   readonly down: Tensor;
   /** `[out, rank]`, of a convolution `[out, rank, 1, 1]`. */
   readonly up: Tensor;

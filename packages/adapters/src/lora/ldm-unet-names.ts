@@ -1,14 +1,14 @@
 // Names that the modules of diffusers' UNet2DConditionModel have in CompVis' latent-diffusion (openaimodel.py).
 import type { Modules } from '../model-modules.ts';
 
-const resnetNames = {
-  norm1: 'in_layers.0',
-  conv1: 'in_layers.2',
-  time_emb_proj: 'emb_layers.1',
-  norm2: 'out_layers.0',
-  conv2: 'out_layers.3',
-  conv_shortcut: 'skip_connection',
-} as const;
+const resnetNames: ReadonlyMap<string, string> = new Map([
+  ['norm1', 'in_layers.0'],
+  ['conv1', 'in_layers.2'],
+  ['time_emb_proj', 'emb_layers.1'],
+  ['norm2', 'out_layers.0'],
+  ['conv2', 'out_layers.3'],
+  ['conv_shortcut', 'skip_connection'],
+]);
 
 const outerNames = {
   conv_in: 'input_blocks.0.0',
@@ -29,14 +29,13 @@ export function ldmUnetNames(modules: Modules): ReadonlyMap<string, string> {
   for (const [block, original] of numberedBlocks(modules)) blocks.set(block, original);
   const names = new Map<string, string>();
   for (const module of modules.keys()) {
-    const outer = blocks.get(module);
     const [, block = '', rest = ''] =
       /^((?:down_blocks\.\d+|mid_block|up_blocks\.\d+)\.\w+\.\d+)\.(.*)$/.exec(module) ?? [];
-    const original = outer ?? blocks.get(block);
-    if (original === undefined) continue;
-    const inner = block.includes('.resnets.') ? Reflect.get(resnetNames, rest) : rest;
+    const outer = blocks.get(module);
+    const home = blocks.get(block);
+    const inner = block.includes('.resnets.') ? resnetNames.get(rest) : rest;
     if (outer !== undefined) names.set(module, outer);
-    else if (typeof inner === 'string') names.set(module, `${original}.${inner}`);
+    else if (home !== undefined && inner !== undefined) names.set(module, `${home}.${inner}`);
   }
   return names;
 }
