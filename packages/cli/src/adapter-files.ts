@@ -1,4 +1,4 @@
-// Files of LoRAs and hypernetworks on the command line, each with its strength.
+// Files of LoRAs, embeddings and hypernetworks on the command line, each with its strength.
 import type { AdapterInfo, Pipeline } from '@emulsion/pipelines';
 
 /** A file, and how strong it is. */
@@ -27,5 +27,7 @@ export async function addAdapters(
   return notes;
 }
 
-const sentence = ({ name, report, strength }: AdapterInfo) =>
-  `The LoRA "${name}" changes ${report.targets.length} modules at strength ${strength}.`;
+const sentence = ({ name, kind, report, strength }: AdapterInfo) =>
+  kind === 'embedding'
+    ? `Prompts name an embedding by "${name}", at strength ${strength}.`
+    : `The LoRA "${name}" changes ${report.targets.length} modules at strength ${strength}.`;

@@ -147,7 +147,7 @@ test('the prompt may name embeddings, and the command says by what', async () =>
   const latents = () => readFile(join(folder, 'named.safetensors'));
   const { stdout } = await paint(
     '--embedding',
-    embedding,
+    `${embedding}:0.5`,
     '--embedding',
     join(adapterFiles, 'ti_my-emb1_a1111.pt'),
   );
@@ -155,7 +155,7 @@ test('the prompt may name embeddings, and the command says by what', async () =>
     .split('\n')
     .filter((line) => line.includes('"note"'))
     .map((line) => JSON.parse(line).message);
-  expect(notes).toContain('Prompts name an embedding by "<my-emb3>".');
+  expect(notes).toContain('Prompts name an embedding by "<my-emb3>", at strength 0.5.');
   expect(notes).toContain('It was saved as "my-emb1"; here prompts name it by "ti_my-emb1_a1111".');
   const named = await latents();
   expect((await paint()).code).toBe(0);
@@ -344,18 +344,26 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
   ],
   [
     'an embedding that is not there',
-    async () => ['--embedding', join(folder, 'nowhere.pt')],
-    /--embedding: there is no file ".*nowhere\.pt"\. Check the path\./,
+    async () => ['--model', tiny, '--embedding', join(folder, 'nowhere.pt')],
+    /nowhere\.pt: there is no such file, nor is it one of a model on a hub/,
   ],
   [
-    'a file that is no embedding',
-    async () => ['--embedding', join(adapterFiles, 'hn_old_format.pt')],
-    /hn_old_format\.pt: it holds no embedding\. Give a \.pt, /,
+    'a picture that is no embedding',
+    async () => {
+      const picture = encodePng({ width: 1, height: 1, channels: 3, data: Uint8Array.of(1, 2, 3) });
+      await writeFile(join(folder, 'blank.png'), picture);
+      return ['--model', tiny, '--embedding', join(folder, 'blank.png')];
+    },
+    /blank\.png: it holds no embedding\. Give a \.pt, /,
   ],
   [
     'an embedding of another width',
-    async () => ['--embedding', join(adapterFiles, 'ti_my-emb1_diffusers.bin')],
-    /Embedding "<my-emb1>": its vectors are 32 wide, those of this model's text encoder \d+\./,
+    async () => {
+      const file = writeSafetensors({ '<wide>': tensor(new Float32Array(768), [768]) });
+      await writeFile(join(folder, 'wide.safetensors'), file);
+      return ['--model', tiny, '--embedding', join(folder, 'wide.safetensors')];
+    },
+    /Embedding "<wide>": its vectors are 768 wide, those of this model's text encoder 32\./,
   ],
   ['a model that is not there', async () => ['--model', join(folder, 'nowhere')], /there is no such folder/],
   [

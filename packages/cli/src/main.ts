@@ -73,6 +73,11 @@ const margins = (text: string): Required<Margins> => {
   return { top, right, bottom, left } as Required<Margins>; // split gives one text at least
 };
 
+const adapterFiles = (text: string, files: readonly AdapterFile[] = []): AdapterFile[] => [
+  ...files,
+  parseAdapterFile(text),
+];
+
 /** The program; `run` is called with the command that was asked for. */
 function program(
   run: (
@@ -136,14 +141,14 @@ function program(
     .option('--clip-skip <n>', "how many of the text encoder's last layers are left out", atLeast(0))
     .option('--eta <x>', 'amount of noise that a stochastic sampler adds', number)
     .option(
-      '--embedding <file>',
+      '--embedding <file[:strength]>',
       'embedding that the prompt may name (.pt, .bin, .safetensors, PNG card); may be given several times',
-      (file: string, files: readonly string[] = []) => [...files, file],
+      adapterFiles,
     )
     .option(
       '--lora <file[:strength]>',
       'LoRA or one of its family, 1 unless the strength is given; may be given several times',
-      (file: string, files: readonly AdapterFile[] = []) => [...files, parseAdapterFile(file)],
+      adapterFiles,
     )
     .option('--truncate-prompt', 'cut a prompt that is longer than the model reads')
     .addOption(

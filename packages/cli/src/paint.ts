@@ -8,7 +8,6 @@ import { loadPipeline, type Margins, type PaintResult } from '@emulsion/pipeline
 import type { DeviceKind } from '@emulsion/runtime';
 import type { RngKind } from '@emulsion/tensor';
 import { type AdapterFile, addAdapters } from './adapter-files.ts';
-import { readEmbeddings } from './embedding-files.ts';
 import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
 import { assertWritable, fileNameOf, numberedPath, writeWhole } from './output-files.ts';
@@ -38,7 +37,7 @@ export interface PaintOptions {
   readonly clipSkip?: number;
   readonly eta?: number;
   readonly truncatePrompt?: boolean;
-  readonly embedding?: readonly string[];
+  readonly embedding?: readonly AdapterFile[];
   readonly lora?: readonly AdapterFile[];
   readonly device: DeviceKind | 'auto';
   readonly dtype?: 'float32' | 'float16';
@@ -89,7 +88,6 @@ export async function paint(
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
   const latents = options.latents === undefined ? undefined : await readLatents(options.latents);
   const pictures = await readPictures(options);
-  const embeddings = await readEmbeddings(options.embedding ?? []);
   const pipeline = await loadPipeline(options.model ?? fileURLToPath(modelUrl), {
     device: options.device,
     dtype: options.dtype,
@@ -113,13 +111,8 @@ export async function paint(
       hiresSteps: options.hiresSteps,
     };
     const ownScheduler = String(pipeline.schedulerConfig._class_name);
-    const notes = embeddings.flatMap((embedding) => [
-      `Prompts name an embedding by "${embedding.name}".`,
-      ...embedding.notes,
-      ...pipeline.promptEncoder.embeddings.add(embedding),
-    ]);
-    const changes = { localFilesOnly: options.offline, signal };
-    notes.push(...(await addAdapters(pipeline, options.lora ?? [], changes)));
+    const adapters = [...(options.embedding ?? []), ...(options.lora ?? [])];
+    const notes = await addAdapters(pipeline, adapters, { localFilesOnly: options.offline, signal });
     for (const message of [...pipeline.notes, ...notes]) report.send({ event: 'note', message });
     const result = await pipeline({
       prompt,
