@@ -169,6 +169,12 @@ test('Flux composed by hand paints the same, led away from a prompt too', async 
   for (const part of [transformer, promptEncoder]) await part.dispose();
 });
 
+test('without a size a picture has that of the model', async () => {
+  const { width: _width, height: _height, ...request } = small;
+  const { pixels } = await sd3({ ...request, prompt: 'a cat', seed: 7 });
+  expect(pixels.dims).toEqual([1, 3, 64, 64]);
+});
+
 test('a picture may come as its latents, and gives its size', async () => {
   const { latents } = await flux({ ...small, prompt: 'a cat', seed: 7 });
   const over = await flux({ ...small, width: undefined, height: undefined, prompt: 'a mat', image: latents });

@@ -52,7 +52,7 @@ type SharedOption =
 
 /** A request for pictures. The names and their meaning are those of diffusers. */
 export interface FlowOptions extends Cancellable, SeedOptions, Pick<PaintOptions, SharedOption> {
-  /** Pixels; 1024 unless given. */
+  /** Pixels; those of `image`, or else the model's own, 1024 for all that are published, unless given. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
   /** Tokens that T5 reads of a prompt. */
@@ -69,6 +69,8 @@ export interface FlowOptions extends Cancellable, SeedOptions, Pick<PaintOptions
 export interface FlowModel<Condition> {
   /** Tokens of a picture are patches of as many by as many pixels of latents. */
   readonly patchSize: number;
+  /** Height and width of the latents that are painted unless others are asked for. */
+  readonly sampleSize: number;
   /** Noise levels before they are shifted; the scheduler's own unless given. */
   readonly sigmas?: readonly number[] | undefined;
   /** The transformer, and the prompts that it is asked about. */
@@ -83,13 +85,13 @@ export interface FlowModel<Condition> {
 export async function paintFlow<Condition>(
   parts: FlowParts,
   options: FlowOptions,
-  { patchSize, sigmas, subject }: FlowModel<Condition>,
+  { patchSize, sampleSize, sigmas, subject }: FlowModel<Condition>,
 ): Promise<PaintResult> {
   const { device, vae } = parts;
   const { ops } = device;
   const { latents, numInferenceSteps = 28, strength = 0.6, signal } = options;
   const image = options.image && pixelsOf(options.image);
-  const size = latentSize(vae, options, image, patchSize);
+  const size = latentSize(vae, options, image, { patchSize, sampleSize });
   const request = await paintRequest(
     parts,
     { ...options, numInferenceSteps, sigmas: options.sigmas ?? sigmas },
@@ -131,13 +133,13 @@ function latentSize(
   { config }: Vae,
   options: FlowOptions,
   image: Tensor | undefined,
-  patchSize: number,
+  { patchSize, sampleSize }: Pick<FlowModel<unknown>, 'patchSize' | 'sampleSize'>,
 ): [height: number, width: number] {
   const { scale, latentChannels } = config;
   const latents = image?.dims[1] === latentChannels ? image : options.latents;
   const size = (name: 'height' | 'width', axis: 2 | 3) => {
     const given = latents ? latents.dims[axis]! * scale : image?.dims[axis];
-    const pixels = options[name] ?? given ?? 1024;
+    const pixels = options[name] ?? given ?? sampleSize * scale;
     const multiple = scale * patchSize;
     if (image && given !== pixels) {
       throw new InvalidArgumentError(

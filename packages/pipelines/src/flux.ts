@@ -46,8 +46,9 @@ export async function loadFlux(model: Folder, options: LoadOptions, part = justL
   };
 }
 
-/** Pixels of latents along a side of a token. */
+/** Pixels of latents along a side of a token, and of a picture; the configuration says nothing of either. */
 const patchSize = 2;
+const sampleSize = 128;
 
 /**
  * Paints pictures from prompts, or over a picture. `guidanceScale`, 3.5 unless said otherwise, is an input of models that
@@ -63,6 +64,7 @@ export async function flux(parts: FluxParts, options: FluxOptions): Promise<Pain
   const led = negativePrompt !== undefined && trueCfgScale > 1;
   return paintFlow(parts, options, {
     patchSize,
+    sampleSize,
     // From 1 in equal steps; the scheduler adds the 0.
     sigmas: Array.from({ length: numInferenceSteps }, (_, i) => 1 - i / numInferenceSteps),
     async subject(request) {

@@ -9,6 +9,7 @@ export type { Control, ControlOptions } from './controls.ts';
 export type { VaeOptions } from './decode-latents.ts';
 export { MemoryBudgetError, NonFiniteError, SourceNotFoundError, UnsupportedModelError } from './errors.ts';
 export type { FeatureControl, FeatureOptions } from './feature-control.ts';
+export { type FewStepKind, fewStepSettings } from './few-step-settings.ts';
 export type { FlowOptions, FlowParts } from './flow-transformer.ts';
 export { type FluxOptions, type FluxParts, flux, loadFlux } from './flux.ts';
 export { type HighResolutionOptions, highResolution } from './high-resolution.ts';

@@ -7,6 +7,7 @@ import type { Device } from '@emulsion/runtime';
 import { createDevice, openFolder } from '@emulsion/runtime-node';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { ldmFile } from '../../../tooling/golden/src/ldm-file.ts';
+import { controlNetFile, originalFile } from '../../../tooling/golden/src/original-file.ts';
 import {
   type HubServer,
   modelFromFolder,
@@ -46,9 +47,9 @@ beforeEach(() => {
   vi.stubEnv('HF_HUB_CACHE', join(downloads, 'cache'));
 });
 
-async function paint(source: string, options: LoadPipelineOptions = {}) {
+async function paint(source: string, options: LoadPipelineOptions = {}, more: object = {}) {
   const pipeline = await loadPipeline(source, { device, ...options });
-  const { pixels } = await pipeline(request);
+  const { pixels } = await pipeline({ ...request, ...more });
   await pipeline.dispose();
   return pixels;
 }
@@ -57,6 +58,38 @@ test.each(families)('%s paints from its single file what it paints from its fold
   const expected = await paint(path(name));
   const actual = await paint(join(downloads, `${name}.safetensors`), { config: path(name) });
   expect(actual).toEqual(expected);
+});
+
+test.each(['sd3', 'flux'] as const)(
+  '%s paints from its single file what it paints from its folder',
+  async (name) => {
+    const file = join(downloads, `${name}.safetensors`);
+    const [whole, alone] = [
+      await originalFile(await openFolder(path(name)), name),
+      await originalFile(await openFolder(path(name)), name, ['transformer']),
+    ];
+    const expected = await paint(path(name), {}, { maxSequenceLength: 12 });
+    for (const bytes of [whole, alone]) {
+      await writeFile(file, bytes);
+      expect(await paint(file, { config: path(name) }, { maxSequenceLength: 12 })).toEqual(expected);
+    }
+  },
+);
+
+test('a ControlNet in a single file leads as its folder does', async () => {
+  const folder = await openFolder(path('controlnet'));
+  const files = await mkdtemp(join(downloads, 'controlnet-'));
+  await writeFile(join(files, 'control.safetensors'), await controlNetFile(folder));
+  await writeFile(join(files, 'config.json'), await folder.read('config.json'));
+  const controlImage = {
+    width: 64,
+    height: 64,
+    channels: 3 as const,
+    data: new Uint8Array(64 * 64 * 3).fill(200),
+  };
+  const paintWith = (controlNet: string) =>
+    paint(path('sd1'), { controlNets: [controlNet] }, { controlImage });
+  expect(await paintWith(join(files, 'control.safetensors'))).toEqual(await paintWith(path('controlnet')));
 });
 
 test.each(['sd1', 'sdxl'])(

@@ -12,6 +12,7 @@ import { loadVae, type Vae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { type AdaptableNetworks, Adapters } from './adapters.ts';
 import { UnsupportedModelError } from './errors.ts';
+import { defaultsFor } from './few-step-settings.ts';
 import type { FluxParts } from './flux.ts';
 import { type LoadPart, readSchedulerConfig } from './load-part.ts';
 import type { FoundPictureAdapters, PictureAdapterOptions } from './load-picture-adapters.ts';
@@ -176,7 +177,7 @@ async function openPipeline(
       }
     };
     const plan = (pictures?: Partial<PlannedPictures>) => memory.plan(pictures);
-    const { defaults } = description;
+    const defaults = 'unet' in parts ? defaultsFor(description.defaults, parts) : description.defaults;
     return Object.assign(painter, parts, { device, defaults, notes, adapters, plan, dispose });
   } catch (error) {
     await dispose();
@@ -301,7 +302,9 @@ function assertSameLatents({ config }: Vae, { config: own }: Vae): void {
 
 /** Pixels of the pictures that a model makes unless others are asked for. */
 function ownSize(parts: PipelineParts): PlannedPictures {
-  const size = 'unet' in parts ? (parts.unet.config.sampleSize ?? 64) * parts.vae.config.scale : 1024;
+  const { config } = 'unet' in parts ? parts.unet : parts.transformer;
+  const sampleSize = 'sampleSize' in config ? (config.sampleSize ?? 64) : 128;
+  const size = sampleSize * parts.vae.config.scale;
   return { width: size, height: size };
 }
 
@@ -436,7 +439,7 @@ async function controlNetFolders(
     for (let next = 1; await folder.subfolder(`controlnet_${next}`).has('config.json'); next++)
       folders.push(folder.subfolder(`controlnet_${next}`));
   }
-  for (const source of request.controlNets ?? []) folders.push(await openPart(source, request));
+  for (const source of request.controlNets ?? []) folders.push(await openControlNet(source, request));
   return folders;
 }
 
@@ -451,4 +454,11 @@ async function openPart(source: string | Folder, request: LoadPipelineOptions): 
   if (typeof source !== 'string') return source;
   return (await openSource(source, { ...partOptions(request), onProgress: downloadReporter(request) }))
     .folder;
+}
+
+/** The folder of a ControlNet, which may be in one file. */
+async function openControlNet(source: string | Folder, request: LoadPipelineOptions): Promise<Folder> {
+  if (typeof source !== 'string') return source;
+  const options = { ...partOptions(request), onProgress: downloadReporter(request) };
+  return (await (await import('./open-source.ts')).openControlNetSource(source, options)).folder;
 }

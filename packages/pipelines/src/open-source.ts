@@ -1,5 +1,5 @@
 // What a model is called by whoever loads it: a folder or a file here, or a model on a hub.
-import { type Folder, isSingleFile, openSingleFile } from '@emulsion/checkpoints';
+import { type Folder, isSingleFile, openControlNetFile, openSingleFile } from '@emulsion/checkpoints';
 import {
   HubUnreachableError,
   isRepoId,
@@ -64,6 +64,20 @@ export async function openSource(
     }
     throw cause;
   }
+}
+
+/**
+ * Opens a ControlNet: the folder of one, or a file that holds one.
+ * @param source as of `openSource`
+ * @throws as `openSource`, and the errors of `openControlNetFile`
+ */
+export async function openControlNetSource(
+  source: string,
+  options: OpenHubFolderOptions,
+): Promise<OpenedSource> {
+  if (!isSingleFile(source)) return openSource(source, options);
+  const { folder, path, notes } = await findModelFile(source, options);
+  return { folder: await openControlNetFile(folder, path), notes };
 }
 
 /** The model on a hub with the tokenizer of all Stable Diffusions. */

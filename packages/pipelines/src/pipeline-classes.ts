@@ -1,5 +1,6 @@
 // The pipelines of diffusers by the class that a model_index.json names: what they consist of and what they do.
 import { InvalidArgumentError } from '@emulsion/tensor';
+import { defaultsFor } from './few-step-settings.ts';
 import type { HighResolutionOptions } from './high-resolution.ts';
 import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
 import type { InpaintOptions } from './inpaint.ts';
@@ -151,10 +152,11 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
  * @throws {InvalidArgumentError} if the class has no task for the pictures that are given, and the errors of the tasks
  */
 export async function paintAs(
-  { defaults, fromText, fromImage, fromMask }: PipelineClass,
+  { defaults: usual, fromText, fromImage, fromMask }: PipelineClass,
   parts: StableDiffusionParts,
   request: StableDiffusionRequest,
 ): Promise<PaintResult> {
+  const defaults = defaultsFor(usual, parts);
   const settings = {
     numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps,
     guidanceScale: request.guidanceScale ?? defaults.guidanceScale,

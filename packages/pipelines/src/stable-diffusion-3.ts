@@ -63,6 +63,7 @@ export async function stableDiffusion3(
   const encoding = { maxSequenceLength, truncatePrompt, signal };
   return paintFlow(parts, options, {
     patchSize: transformer.config.patchSize,
+    sampleSize: transformer.config.sampleSize,
     async subject(request) {
       const texts = [request.prompts, options.prompt2, options.prompt3] as const;
       const positive = await encodeTexts(parts, 'prompt', texts, request, { ...encoding, clipSkip });

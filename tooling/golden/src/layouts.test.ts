@@ -166,6 +166,9 @@ test.each([
       config: model,
     });
     expect(await valuesOf(folder)).toEqual(await valuesOf(model));
+    const configs = { 'config.json': await model.read('config.json'), 'c.safetensors': bytes };
+    const beside = await openControlNetFile(memoryFolder(configs), 'c.safetensors');
+    expect(await readObject(beside, 'config.json')).toEqual(await readObject(folder, 'config.json'));
     const bare = await openControlNetFile(memoryFolder({ 'c.safetensors': bytes }), 'c.safetensors');
     const measured = await readObject(bare, 'config.json');
     const { _diffusers_version, norm_num_groups, attention_head_dim, ...config } = await readObject(

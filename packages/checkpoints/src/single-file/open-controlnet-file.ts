@@ -9,7 +9,10 @@ import { controlNetMark, convertControlNet } from './ldm-controlnet.ts';
 import { readGiven, readModelFile, singleFileFolder } from './open-single-file.ts';
 
 export interface OpenControlNetFileOptions {
-  /** The folder of a ControlNet whose config.json tells what shapes do not: the number of heads, for instance. */
+  /**
+   * The folder of a ControlNet whose config.json tells what shapes do not: the number of heads, for instance. Unless it is
+   * given, that of the file may have one.
+   */
   readonly config?: Folder | undefined;
 }
 
@@ -35,7 +38,8 @@ export async function openControlNetFile(
       'Give a ControlNet with all its weights, or the folder of one in diffusers layout.',
     );
   }
-  const given = await readGiven(config, 'config.json');
+  const beside = await readGiven(config ?? folder, 'config.json');
+  const given = config || beside?._class_name === 'ControlNetModel' ? beside : undefined;
   const json = JSON.stringify({ ...whole.assumed, ...given, ...whole.measured });
   const files = memoryFolder({ 'config.json': json }, `${folder.name}/${path}`);
   return singleFileFolder(folder, path, files, { whole });
