@@ -112,7 +112,7 @@ test('what does not fit is refused in a sentence, and the pipeline paints as bef
   );
   await refused(
     () => adapters.set('<my-emb3>', { weights: { textEncoder: 1 } }),
-    'adapters: "<my-emb3>" is an embedding, which has one strength for all of the model. Leave weights out.',
+    'adapters: "<my-emb3>" has one strength for all of the model. Leave weights out.',
   );
   expect(await paint()).toEqual(before);
   await adapters.remove('<my-emb3>');

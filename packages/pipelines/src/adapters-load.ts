@@ -12,8 +12,11 @@ import {
 import { type Folder, memoryFolder } from '@emulsion/checkpoints';
 import type { ModuleAdapter, NetworkAdapter } from '@emulsion/nn';
 import { type Tensor, zeros } from '@emulsion/tensor';
-import { loadHypernetwork } from './adapters-hypernetwork.ts';
 import type { AdaptableNetworks, AdapterSource, AddAdapterOptions, LoadedAdapter } from './adapters.ts';
+import { loadHypernetwork } from './adapters-hypernetwork.ts';
+import type { PictureReadingModel } from './adapters-load-pictures.ts';
+import type { FolderFile, OpenedAdapter } from './open-adapter.ts';
+import { pictureReaderKind } from './picture-reader-kind.ts';
 
 /** The name of a file, without its ending. */
 const stemOf = (path: string) => path.slice(path.search(/[^/\\]*$/)).replace(/\.[^.]+$/, '');
@@ -23,8 +26,15 @@ export async function loadAdapter(
   source: AdapterSource,
   networks: AdaptableNetworks,
   options: AddAdapterOptions,
+  model?: PictureReadingModel,
 ): Promise<LoadedAdapter> {
-  const { folder, path } = await openAdapter(source, options);
+  const opened = await openAdapter(source, options);
+  const kind = await pictureReaderKind(opened);
+  if (kind) {
+    const { loadPictureReader } = await import('./adapters-load-pictures.ts');
+    return loadPictureReader(kind, opened, model, options);
+  }
+  const { folder, path } = opened as FolderFile; // a folder is of one of those kinds, or it was refused
   switch (await adapterKindOf(folder, path)) {
     case 'lora':
       return loadLoraFile(folder, path, networks, options);
@@ -83,14 +93,20 @@ async function loadEmbedding(
 async function openAdapter(
   source: AdapterSource,
   { revision, localFilesOnly, token, endpoint, storage, signal }: AddAdapterOptions,
-): Promise<{ folder: Folder; path: string }> {
+): Promise<OpenedAdapter> {
   if (source instanceof File) {
     const bytes = new Uint8Array(await source.arrayBuffer());
     return { folder: memoryFolder({ [source.name]: bytes }, 'picked'), path: source.name };
   }
-  if (typeof source !== 'string') return source;
-  const { findModelFile } = await import('./open-source.ts');
-  return findModelFile(source, { revision, localFilesOnly, token, endpoint, storage, signal });
+  if (typeof source !== 'string') return 'path' in source ? source : { folder: source };
+  return (await import('./open-adapter.ts')).openAdapter(source, {
+    revision,
+    localFilesOnly,
+    token,
+    endpoint,
+    storage,
+    signal,
+  });
 }
 
 /** What changes are to the networks; those that are as large as a weight are worked out now. */

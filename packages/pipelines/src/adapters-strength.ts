@@ -38,7 +38,7 @@ export function assertSettings(
     }
     if (parts?.size === 0) {
       throw new InvalidArgumentError(
-        `adapters: "${name}" is an embedding, which has one strength for all of the model. Leave weights out.`,
+        `adapters: "${name}" has one strength for all of the model. Leave weights out.`,
       );
     }
     if (parts && !isPart(path, parts)) {

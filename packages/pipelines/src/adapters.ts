@@ -7,6 +7,8 @@ import type { Cancellable } from '@emulsion/runtime';
 import { InvalidArgumentError } from '@emulsion/tensor';
 import type { PromptEmbeddings } from '@emulsion/text-encoder';
 import { AdapterEmbeddings } from './adapters-embeddings.ts';
+import type { PictureReadingModel } from './adapters-load-pictures.ts';
+import { AdapterPictures, type PictureReader, type PictureReaderKind } from './adapters-pictures.ts';
 import {
   type AdapterSettings,
   type AdapterStrength,
@@ -16,9 +18,9 @@ import {
 
 /**
  * A file of an adapter: a path, in a browser an address, or a model on a hub with a file's name behind it; or a file that
- * was picked; or a file of a folder.
+ * was picked; or a file of a folder. A ControlNet and a T2I-Adapter may be folders too, or whole models on a hub.
  */
-export type AdapterSource = string | File | { readonly folder: Folder; readonly path: string };
+export type AdapterSource = string | File | Folder | { readonly folder: Folder; readonly path: string };
 
 export interface AddAdapterOptions
   extends AdapterSettings,
@@ -29,12 +31,14 @@ export interface AddAdapterOptions
    * file's own name without its ending.
    */
   readonly name?: string | undefined;
+  /** Of an IP-Adapter: the folder of the encoder of pictures; `image_encoder` beside its file, or the model's, unless given. */
+  readonly imageEncoder?: string | Folder | undefined;
 }
 
 /** An adapter of a pipeline. */
 export interface AdapterInfo extends AdapterSettings {
   readonly name: string;
-  readonly kind: AdapterKind;
+  readonly kind: AdapterKind | PictureReaderKind;
   readonly strength: AdapterStrength;
   /** What became of the file's tensors. */
   readonly report: LoraReport;
@@ -47,6 +51,8 @@ export interface LoadedAdapter extends Pick<AdapterInfo, 'name' | 'kind' | 'repo
   readonly networks: ReadonlyMap<Component, Pick<NetworkAdapter, 'modules' | 'contexts'>>;
   /** What prompts may name with it. */
   readonly embeddings: readonly TextualInversion[];
+  /** What reads pictures, and frees it. */
+  readonly pictures?: (PictureReader & { dispose(): Promise<void> }) | undefined;
 }
 
 /** The networks of a pipeline that adapters can change. */
@@ -66,12 +72,17 @@ interface Entry {
 export class Adapters {
   readonly #networks: AdaptableNetworks;
   readonly #embeddings: AdapterEmbeddings;
+  readonly #model: PictureReadingModel | undefined;
+  readonly #pictures: AdapterPictures;
   #entries: readonly Entry[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(networks: AdaptableNetworks, embeddings: PromptEmbeddings) {
+  /** @param model one that reads pictures, if it is one */
+  constructor(networks: AdaptableNetworks, embeddings: PromptEmbeddings, model?: PictureReadingModel) {
     this.#networks = networks;
     this.#embeddings = new AdapterEmbeddings(embeddings);
+    this.#model = model;
+    this.#pictures = new AdapterPictures(model);
   }
 
   /**
@@ -85,7 +96,7 @@ export class Adapters {
     return this.#inTurn(async () => {
       const { strength = 1, weights, signal } = options;
       const { loadAdapter } = await import('./adapters-load.ts');
-      const loaded = await loadAdapter(source, this.#networks, options);
+      const loaded = await loadAdapter(source, this.#networks, options, this.#model);
       const { name } = loaded;
       if (this.#entries.some((entry) => entry.name === name)) {
         throw new InvalidArgumentError(
@@ -94,8 +105,13 @@ export class Adapters {
       }
       const settings = { strength, ...(weights && { weights }) };
       const entry = entryOf(name, loaded, settings);
-      assertSettings(name, settings, entry.networks);
-      await this.#change([...this.#entries, entry], { signal });
+      try {
+        assertSettings(name, settings, entry.networks);
+        await this.#change([...this.#entries, entry], { signal });
+      } catch (error) {
+        await loaded.pictures?.dispose();
+        throw error;
+      }
       return this.#infoOf(entry);
     });
   }
@@ -119,6 +135,7 @@ export class Adapters {
     return this.#inTurn(async () => {
       const entry = this.#find(name);
       await this.#change(this.#entries.filter((other) => other !== entry));
+      await entry.loaded.pictures?.dispose();
     });
   }
 
@@ -154,6 +171,7 @@ export class Adapters {
       await network.adapt(adapters, options);
     }
     this.#embeddings.replace(entries.flatMap(embeddingsOf));
+    this.#pictures.replace(entries.flatMap(readersOf));
   }
 
   #infoOf({ name, loaded, settings }: Entry): AdapterInfo {
@@ -187,6 +205,14 @@ function entryOf(name: string, loaded: LoadedAdapter, settings: AdapterSettings)
   }
   return entry;
 }
+
+/** What reads pictures, with the strength of its adapter before the first step. */
+const readersOf = (entry: Entry) => {
+  const { name, loaded } = entry;
+  if (!loaded.pictures) return [];
+  const strength = () => strengthIn(name, entry.settings, loaded.kind, 0);
+  return [{ reader: loaded.pictures, strength }];
+};
 
 /** The strength of an embedding: prompts are encoded before the first step. */
 const promptStrength = (name: string, settings: AdapterSettings): number =>

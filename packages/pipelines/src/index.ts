@@ -20,7 +20,7 @@ export { type InterpolateOptions, interpolate } from './interpolate.ts';
 export { type Known, keepKnown } from './keep-known.ts';
 export { latentConsistencyImageToImage } from './latent-consistency.ts';
 export type { LoadPart } from './load-part.ts';
-export type { FolderFile, IpAdapterSource, PictureAdapterOptions } from './load-picture-adapters.ts';
+export type { IpAdapterSource, PictureAdapterOptions } from './load-picture-adapters.ts';
 export {
   type LoadEvent,
   type LoadPipelineOptions,
@@ -33,6 +33,7 @@ export {
 } from './load-pipeline.ts';
 export { type MemoryOptions, PipelineMemory } from './memory.ts';
 export { type ComponentMemory, formatBytes, type MemoryPlan, type PlannedPictures } from './memory-plan.ts';
+export type { FolderFile } from './open-adapter.ts';
 export { type Margins, type OutpaintOptions, outpaint } from './outpaint.ts';
 export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';
 export type { PictureAdapter, PicturePromptOptions } from './picture-prompts.ts';

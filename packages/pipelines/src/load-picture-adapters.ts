@@ -1,21 +1,14 @@
 // Opens what is loaded beside a model to follow pictures, or to be prompted by them: T2I-Adapters and IP-Adapters.
 import type { Folder } from '@emulsion/checkpoints';
-import { isRepoId } from '@emulsion/hub';
 import { type ImageEncoder, loadImageEncoder } from '@emulsion/image-encoder';
 import { type IpAdapter, loadIpAdapter } from '@emulsion/ip-adapter';
 import { adapterBlocks, loadT2iAdapter, type T2iAdapter } from '@emulsion/t2i-adapter';
 import { InvalidArgumentError } from '@emulsion/tensor';
 import { assertImageAdapter, type LoadOptions, type UnetConfig } from '@emulsion/unet';
-import { findFolder } from '#platform';
 import type { LoadPart } from './load-part.ts';
-import { findModelFile, type OpenSourceOptions, openSource } from './open-source.ts';
+import { type FolderFile, type OpenedAdapter, openAdapter, openFolder } from './open-adapter.ts';
+import { findModelFile, type OpenSourceOptions } from './open-source.ts';
 import type { PictureAdapter } from './picture-prompts.ts';
-
-/** A file in a folder. */
-export interface FolderFile {
-  readonly folder: Folder;
-  readonly path: string;
-}
 
 /** An IP-Adapter's file, and the encoder of pictures that it was trained with. */
 export interface IpAdapterSource {
@@ -42,14 +35,11 @@ export interface PictureAdapterModel {
 
 /** Where adapters were found. */
 export interface FoundPictureAdapters {
-  readonly t2i: readonly { readonly folder: Folder; readonly path?: string | undefined }[];
+  readonly t2i: readonly OpenedAdapter[];
   readonly ip: readonly (FolderFile & { readonly encoder: Folder })[];
   /** How many parts they are: adapters, and encoders of pictures, each once. */
   readonly parts: number;
 }
-
-/** Endings of files that hold an adapter. */
-const isFile = (source: string) => /\.(safetensors|pth|pt|bin|ckpt)$/i.test(source);
 
 /**
  * Finds the model's T2I-Adapters, `adapter`, `adapter_1` and so on, and all that are given.
@@ -60,7 +50,7 @@ export async function findPictureAdapters(
   model: PictureAdapterModel,
 ): Promise<FoundPictureAdapters> {
   const { folder, components, opening } = model;
-  const t2i: { folder: Folder; path?: string }[] = [];
+  const t2i: OpenedAdapter[] = [];
   if (components.adapter) {
     t2i.push({ folder: folder.subfolder('adapter') });
     // A MultiAdapter numbers the others.
@@ -68,9 +58,8 @@ export async function findPictureAdapters(
       t2i.push({ folder: folder.subfolder(`adapter_${next}`) });
   }
   for (const source of t2iAdapters) {
-    if (typeof source !== 'string') t2i.push('path' in source ? source : { folder: source });
-    else if (isFile(source)) t2i.push(await findModelFile(source, opening));
-    else t2i.push({ folder: await openFolderOf(source, opening) });
+    if (typeof source === 'string') t2i.push(await openAdapter(source, opening));
+    else t2i.push('path' in source ? source : { folder: source });
   }
   const ip: (FolderFile & { encoder: Folder })[] = [];
   for (const given of ipAdapters) {
@@ -78,7 +67,7 @@ export async function findPictureAdapters(
     const file = typeof source === 'string' ? await findModelFile(source, opening) : source;
     const encoder =
       typeof imageEncoder === 'string'
-        ? await openFolderOf(imageEncoder, opening)
+        ? await openFolder(imageEncoder, opening)
         : (imageEncoder ?? (await encoderBeside(file, model)));
     ip.push({ folder: file.folder, path: file.path, encoder });
   }
@@ -122,15 +111,6 @@ async function encoderBeside({ folder, path }: FolderFile, model: PictureAdapter
   throw new InvalidArgumentError(
     `ipAdapters: there is no folder "image_encoder" beside ${path}, and the model has none. Give the encoder of pictures that the IP-Adapter was trained with (imageEncoder).`,
   );
-}
-
-/** A folder here, a model on a hub, or a folder in one, as in `owner/name/folder`. */
-async function openFolderOf(source: string, opening: OpenSourceOptions): Promise<Folder> {
-  const [owner, name, ...inside] = source.split('/');
-  const repo = `${owner}/${name}`;
-  if (inside.length === 0 || !isRepoId(repo) || (await findFolder(source)))
-    return (await openSource(source, opening)).folder;
-  return (await openSource(repo, opening)).folder.subfolder(inside.join('/'));
 }
 
 /** @throws {InvalidArgumentError} if an adapter reads embeddings that an encoder does not make */

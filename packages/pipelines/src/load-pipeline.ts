@@ -166,7 +166,18 @@ async function openPipeline(
     memory.complete(parts.vae, ownSize(parts));
     isComplete = true;
     if (loads) await memory.load({ signal });
-    const adapters = new Adapters(adaptableNetworks(parts), parts.promptEncoder.embeddings);
+    const reading = 'unet' in parts && {
+      ...parts,
+      folder: model.folder,
+      components: model.components,
+      options: { device: memory.device, variant: variantOf(options) },
+      keep: (part: { dispose(): Promise<void> }) => loaded.push(part),
+    };
+    const adapters = new Adapters(
+      adaptableNetworks(parts),
+      parts.promptEncoder.embeddings,
+      reading || undefined,
+    );
     const unused = networksOf(parts).reduce((count, { unusedWeights }) => count + unusedWeights.length, 0);
     if (unused > 0) notes.push(`${unused} weights of the checkpoint are not used.`);
     const painter = async (request: PipelineRequest) => {
@@ -308,6 +319,9 @@ function ownSize(parts: PipelineParts): PlannedPictures {
   return { width: size, height: size };
 }
 
+/** The copy of the weights that is asked for, by the word in its file name. */
+const variantOf = ({ dtype }: LoadPipelineOptions) => (dtype === 'float16' ? 'fp16' : undefined);
+
 /** Loads the parts of a model, and says how it paints. */
 async function loadModel(
   model: DiffusersFolder,
@@ -316,8 +330,8 @@ async function loadModel(
   keep: (part: { dispose(): Promise<void> }) => void,
 ): Promise<{ parts: PipelineParts; paint(request: PipelineRequest): Promise<PaintResult> }> {
   const { folder, className } = model;
-  const { dtype, signal, onProgress } = request;
-  const options = { device: memory.device, signal, variant: dtype === 'float16' ? 'fp16' : undefined };
+  const { signal, onProgress } = request;
+  const options = { device: memory.device, signal, variant: variantOf(request) };
   const controlFolders = await controlNetFolders(model, request);
   const pictureAdapters = await findAdapters(model, request);
   let loaded = 0;
@@ -375,8 +389,9 @@ async function loadStableDiffusion(
     unet,
     vae,
     controlNets,
-    t2iAdapters: adapters?.t2iAdapters,
-    ipAdapters: adapters?.ipAdapters,
+    // Lists that adapters which are added come into.
+    t2iAdapters: adapters?.t2iAdapters ?? [],
+    ipAdapters: adapters?.ipAdapters ?? [],
     schedulerConfig,
     forceZerosForEmptyPrompt: indexOptions.force_zeros_for_empty_prompt === true,
     requiresAestheticsScore: indexOptions.requires_aesthetics_score === true,

@@ -85,7 +85,7 @@ export function guidedBy(
   const guide = wantsNegativeOutput ? guidanceWithNegative : classifierFreeGuidance;
   return {
     denoiserIn: (workspace) =>
-      guide(unetDenoiser(parts.unet, workspace, { signal }), {
+      guide(unetDenoiser(parts.unet, workspace, { signal, totalSteps }), {
         guidanceScale,
         guidanceRescale,
         ops: workspace.ops,

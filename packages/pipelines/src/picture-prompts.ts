@@ -32,6 +32,8 @@ export interface PicturePromptOptions {
 export interface PictureAdapter {
   readonly adapter: IpAdapter;
   readonly imageEncoder: ImageEncoder;
+  /** What scales are multiplied by when a painting begins; 1 unless given. */
+  readonly strength?: (() => number) | undefined;
 }
 
 /** Pictures under each condition; the negative one sees none. */
@@ -84,11 +86,12 @@ export async function picturePrompts(
       );
     }
     const tokens = await tokensOf(adapter, own, options);
+    const scale = strengthened(scales[i]!, adapter.strength?.() ?? 1);
     const [none] = guided ? await tokensOf(adapter, [undefined], options) : [];
     const prompt = (of: readonly Tensor[], mask?: Tensor): ImagePrompt => ({
       attention: adapter.adapter.attention,
       tokens: repeatTo(cpuOps, cpuOps.concat(of, 1), pictures),
-      scale: scales[i]!,
+      scale,
       ...(mask && { mask }),
     });
     if (where.length === 0) {
@@ -103,6 +106,9 @@ export async function picturePrompts(
   }
   return { positive, negative: guided ? negative : positive };
 }
+
+const strengthened = (scale: number | readonly number[], strength: number) =>
+  typeof scale === 'number' ? scale * strength : scale.map((layer) => layer * strength);
 
 /** Tokens of pictures, `[1, tokens, channels]` each; `undefined` is no picture, as diffusers has it. */
 async function tokensOf(
