@@ -12,6 +12,9 @@ const usesNode = /from 'node:|types="node"|@emulsion\/runtime-node|import\.meta\
 // The command line is no page's, whatever its tests import.
 const isOfNode = (file: string) => file.startsWith('packages/cli/');
 const usesDevice = (file: string) => /createTestDevice/.test(readFileSync(file, 'utf8'));
+// Devices outlive a test file, and what the browser remembers does.
+const wantsPage = (file: string) =>
+  /createTestDevice|createDevice|localStorage|new Worker/.test(readFileSync(file, 'utf8'));
 const files = globSync('{packages,apps,tooling}/*/src/**/*.test.ts').filter(
   (file) => !isOfNode(file) && !usesNode.test(readFileSync(file, 'utf8')),
 );
@@ -55,13 +58,26 @@ export default defineConfig({
         },
       }),
       instances: [
-        { browser: 'chromium', name: 'wasm', provide: { device: 'wasm', goldenPath } },
+        {
+          browser: 'chromium',
+          name: 'plain',
+          include: files.filter((file) => !wantsPage(file)),
+          // What loads no onnxruntime leaves nothing behind that a page of its own would be needed for.
+          isolate: false,
+          provide: { device: 'wasm', goldenPath },
+        },
+        {
+          browser: 'chromium',
+          name: 'wasm',
+          include: files.filter(wantsPage),
+          provide: { device: 'wasm', goldenPath },
+        },
         {
           browser: 'chromium',
           name: 'webgpu',
           include: files.filter(usesDevice),
-          // In software a picture takes its time; other models run the same kernels as these.
-          provide: { device: 'webgpu', goldenPath, goldenFamilies: ['sd1', 'inpaint9'] },
+          // In software a picture takes its time; other models run the same kernels.
+          provide: { device: 'webgpu', goldenPath, goldenPipelines: ['sd1', 'sdxl', 'controlnet'] },
           testTimeout: 300_000,
         },
       ],

@@ -9,6 +9,7 @@ import { type GoldenArray, readArray } from './golden-array.ts';
 export interface CaseJson {
   readonly id: string;
   readonly family?: string;
+  readonly kind?: string;
   readonly file?: string;
   readonly key_prefix?: string;
 }

@@ -1,8 +1,9 @@
 // The tests of an area: one for each case of its index.
 
-import { goldenFamilies } from '@emulsion/testing';
+import { goldenPipelines } from '@emulsion/testing';
 import { expect, test } from 'vitest';
 import type { Area } from './areas.ts';
+import { chosenCases } from './chosen-cases.ts';
 import { type CaseJson, type GoldenArea, type GoldenCase, openArea } from './golden-area.ts';
 import { findUnsupported, type Traits, uselessEntries } from './unsupported.ts';
 
@@ -36,8 +37,8 @@ export async function testArea<Json extends CaseJson>(area: Area, tests: AreaTes
   test(`what is unsupported of the ${area} data is in it`, () => {
     expect(uselessEntries(area, allTraits)).toEqual([]);
   });
-  for (const golden of opened?.cases ?? []) {
-    if (goldenFamilies && !goldenFamilies.includes(golden.json.family ?? '')) continue;
+  const cases = opened?.cases ?? [];
+  for (const golden of goldenPipelines ? chosenCases(cases, goldenPipelines) : cases) {
     for (const traits of tests.traits(golden.json)) {
       test(`${area} ${traits.kind} ${golden.name}`, async ({ task, skip }) => {
         const meta = { area, kind: traits.kind, name: golden.name };

@@ -2,7 +2,7 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { fixturesUrl, openFolderAt } from '#platform';
 
-export { createTestDevice, goldenFamilies, goldenUrl, openFolderAt } from '#platform';
+export { createTestDevice, goldenPipelines, goldenUrl, openFolderAt } from '#platform';
 export { rewriteHeader } from './rewrite-header.ts';
 
 /** A folder of this repository's fixtures. */

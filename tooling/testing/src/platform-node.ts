@@ -5,8 +5,8 @@ import type { Folder } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { createDevice, openFolder } from '@emulsion/runtime-node';
 
-/** The families of golden cases that are tested, where not all are. */
-export const goldenFamilies: readonly string[] | undefined = undefined;
+/** The families of golden cases whose pipelines are tested, where not all cases are. */
+export const goldenPipelines: readonly string[] | undefined = undefined;
 
 /** This repository's fixtures. */
 export const fixturesUrl: URL = new URL('../../../fixtures/', import.meta.url);

@@ -10,12 +10,12 @@ declare module 'vitest' {
     device: 'webgpu' | 'wasm';
     /** Where the server has the golden data that is tested. */
     goldenPath: string;
-    /** The families of golden cases that are tested, where not all are. */
-    goldenFamilies: readonly string[] | undefined;
+    /** The families of golden cases whose pipelines are tested, where not all cases are. */
+    goldenPipelines: readonly string[] | undefined;
   }
 }
 
-export const goldenFamilies: readonly string[] | undefined = inject('goldenFamilies');
+export const goldenPipelines: readonly string[] | undefined = inject('goldenPipelines');
 
 export const fixturesUrl: URL = new URL('/fixtures/', globalThis.location.href);
 
