@@ -25,6 +25,8 @@ export class GpuMemory {
   readonly #budget: number;
   /** Tensors on the card, the oldest first. */
   readonly #tensors = new Set<GpuTensor>();
+  /** Those that came since room was made: what the last run gave, the next one is likely to take. */
+  readonly #recent = new Set<GpuTensor>();
   /** Buffers that nobody uses, by their size. */
   readonly #free = new Map<number, GPUBuffer[]>();
   /** Of what was asked of the card and may have failed. */
@@ -53,6 +55,7 @@ export class GpuMemory {
       this.checked(() => this.#card.device.createBuffer({ size, usage: bufferUsage.tensor }));
     const tensor = new GpuTensor(dims, buffer);
     this.#tensors.add(tensor);
+    this.#recent.add(tensor);
     this.#bytes += size;
     return tensor;
   }
@@ -93,6 +96,7 @@ export class GpuMemory {
   /** Gives up a tensor, if it is one of a workspace. */
   release(x: Tensor): void {
     if (!(x instanceof GpuTensor) || !this.#tensors.delete(x)) return;
+    this.#recent.delete(x);
     const buffer = bufferOf(x);
     x.moveTo(undefined);
     this.#bytes -= buffer.size;
@@ -143,15 +147,16 @@ export class GpuMemory {
     return fetched;
   }
 
-  /** Takes the oldest tensors to the host until the others are within the budget. */
+  /** Takes the oldest tensors to the host until the others are within the budget; called before each run. */
   async makeRoom(): Promise<void> {
     const leaving: GpuTensor[] = [];
     let left = this.#bytes;
     for (const tensor of this.#tensors) {
-      if (left <= this.#budget) break;
+      if (left <= this.#budget || this.#recent.has(tensor)) break;
       leaving.push(tensor);
       left -= bufferOf(tensor).size;
     }
+    this.#recent.clear();
     if (leaving.length === 0) return;
     const elements = await this.read(leaving);
     for (const [i, tensor] of leaving.entries()) {
