@@ -29,4 +29,4 @@ export {
 export type { PredictionType } from './single-file/scheduler-config.ts';
 export { PickleObject } from './unpickle.ts';
 export type { Weight, Weights } from './weight.ts';
-export { writeSafetensors } from './write-safetensors.ts';
+export { type StoredTensor, safetensorsParts, writeSafetensors } from './write-safetensors.ts';

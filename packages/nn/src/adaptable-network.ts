@@ -1,5 +1,5 @@
 // What networks that adapters change have in common.
-import { type Folder, readTensor, type Weights } from '@emulsion/checkpoints';
+import type { Weights } from '@emulsion/checkpoints';
 import type { Cancellable } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import type { NetworkAdapter } from './adapter-feeds.ts';
@@ -16,16 +16,9 @@ export interface AdaptableNetwork {
    * @throws {InvalidArgumentError} or {ShapeError} if one is not for this network, which then stays as it was
    */
   adapt(adapters: readonly NetworkAdapter[], options?: Cancellable): Promise<void>;
+  /** Loads the network anew with these weights in the place of its own, for good, and without the adapters that it has. */
+  replaceWeights(weights: ReadonlyMap<string, Tensor>, options?: Cancellable): Promise<void>;
 }
-
-/** Reads weights of a folder by their names. */
-export const weightReader =
-  (network: string, folder: Folder, weights: Weights): AdaptableNetwork['readWeight'] =>
-  async (name) => {
-    const weight = weights.get(name);
-    if (weight) return readTensor(folder, weight);
-    throw new InvalidArgumentError(`${network}: the checkpoint has no weight "${name}".`);
-  };
 
 /** A network whose graph was not written here, so that nothing can be put into it. */
 export function unadaptable(network: string): AdaptableNetwork {
@@ -36,10 +29,14 @@ export function unadaptable(network: string): AdaptableNetwork {
       throw new InvalidArgumentError(`${network}: its graph is ready-made, and has no weight "${name}".`);
     },
     async adapt(adapters) {
-      if (adapters.length === 0) return;
-      throw new InvalidArgumentError(
-        `${network}: its graph is ready-made, and takes no adapters. Use the model in diffusers layout, with its weights.`,
-      );
+      if (adapters.length > 0) refuse(network);
     },
+    replaceWeights: async () => refuse(network),
   };
+}
+
+function refuse(network: string): never {
+  throw new InvalidArgumentError(
+    `${network}: its graph is ready-made, and takes no adapters. Use the model in diffusers layout, with its weights.`,
+  );
 }

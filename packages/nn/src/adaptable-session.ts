@@ -34,16 +34,24 @@ export class AdaptableSession {
   /** See `AdaptableNetwork.adapt`. */
   async adapt(adapters: readonly NetworkAdapter[], options: Cancellable = {}): Promise<void> {
     const slots = unitedSlots(this.#slots, wantedSlots(adapters));
-    if (missingSlot(this.#loaded.inputs, slots) !== undefined) {
-      const model = this.#write(slots);
-      assertSlots(model, slots);
-      const session = await this.#device.createSession(model, options);
-      const former = this.#loaded;
-      this.#loaded = { session, inputs: model.graph.inputs };
-      this.#slots = slots;
-      await former.session.dispose();
-    }
+    if (missingSlot(this.#loaded.inputs, slots) !== undefined) await this.#reload(slots, options);
     await this.#feeds.adapt(adapters, this.#loaded.inputs);
+  }
+
+  /** Loads the graph as it is written now, without adapters: its weights were replaced. */
+  async reload(options: Cancellable = {}): Promise<void> {
+    await this.#reload(this.#slots, options);
+    await this.#feeds.adapt([], this.#loaded.inputs);
+  }
+
+  async #reload(slots: WantedSlots, options: Cancellable): Promise<void> {
+    const model = this.#write(slots);
+    assertSlots(model, slots);
+    const session = await this.#device.createSession(model, options);
+    const former = this.#loaded;
+    this.#loaded = { session, inputs: model.graph.inputs };
+    this.#slots = slots;
+    await former.session.dispose();
   }
 
   /** Runs the graph with the adapters as strong as they are at `progress`, 0 unless given; see `NetworkAdapter`. */

@@ -1,5 +1,5 @@
 export { activate } from './activations.ts';
-export { type AdaptableNetwork, unadaptable, weightReader } from './adaptable-network.ts';
+export { type AdaptableNetwork, unadaptable } from './adaptable-network.ts';
 export { AdaptableSession } from './adaptable-session.ts';
 export {
   AdapterFeeds,
@@ -23,6 +23,7 @@ export { type Conv2dShape, conv2d } from './conv2d.ts';
 export { enlargingConv2d } from './enlarging-conv2d.ts';
 export { type LinearShape, linear } from './linear.ts';
 export { NetworkBuilder } from './network-builder.ts';
+export { NetworkWeights } from './network-weights.ts';
 export { type GroupNormShape, groupNorm, layerNorm } from './norms.ts';
 export { type PixelAttentionShape, pixelAttention } from './pixel-attention.ts';
 export { enlargeTo } from './resize.ts';

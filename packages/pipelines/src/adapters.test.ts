@@ -8,6 +8,7 @@ import {
 import type { Device } from '@emulsion/runtime';
 import { createRng, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
+import { loadUnet } from '@emulsion/unet';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Adapters } from './adapters.ts';
 import { loadPipeline, type Pipeline } from './load-pipeline.ts';
@@ -27,8 +28,8 @@ afterAll(() => device.dispose());
 const file = (name: string) => ({ folder, path: `${name}.safetensors` });
 
 /** What is painted now, two steps. */
-async function paint(): Promise<Tensor> {
-  const { latents } = await pipeline({
+async function paint(own = pipeline): Promise<Tensor> {
+  const { latents } = await own({
     prompt: 'a photo of a cat',
     seed: 3,
     width: 64,
@@ -139,7 +140,7 @@ test('what makes no sense is refused in a sentence, and the pipeline paints as b
   await adapters.remove(name);
 });
 
-test('changes as large as the weight and of biases, norms and convolutions are live too', async () => {
+test('changes as large as the weight and of biases, norms and convolutions are live, folded and exported the same', async () => {
   const rng = createRng({ kind: 'torch-cpu', seed: 0 });
   if (!('unet' in pipeline)) throw new Error('the fixture has a U-Net');
   const { weights } = pipeline.unet;
@@ -184,5 +185,43 @@ test('changes as large as the weight and of biases, norms and convolutions are l
   expect(worst(live, plain)).toBeGreaterThan(1e-3);
   adapters.set('diff', 0);
   expect((await pipeline.unet.predict(inputs)).data).toEqual(plain.data);
-  await adapters.remove('diff');
+  adapters.set('diff', 0.5);
+  const exported = await bytesOf(adapters.export('unet'));
+  expect(await adapters.merge()).toEqual(['diff']);
+  expect(adapters.list()).toEqual([]);
+  expect(worst(await pipeline.unet.predict(inputs), live)).toBeLessThan(1e-4);
+  const stored = await openFixture('golden/open/models/sd1/unet');
+  const unet = await loadUnet(
+    memoryFolder({
+      'config.json': await stored.read('config.json'),
+      'diffusion_pytorch_model.safetensors': exported,
+    }),
+    { device },
+  );
+  expect(worst(await unet.predict(inputs), live)).toBeLessThan(1e-4);
+  await unet.dispose();
 });
+
+test('LoRAs that are folded into the weights paint what they painted live', async () => {
+  const own = await loadPipeline(await openFixture('golden/open/models/sd1'), { device });
+  await own.adapters.add(file('lora_diffusers'), { strength: 0.8 });
+  await own.adapters.add(file('lora_kohya'), { strength: -0.4 });
+  const live = await paint(own);
+  await own.adapters.set('lora_kohya', (progress) => progress);
+  await expect(own.adapters.merge()).rejects.toThrow(
+    'adapters: the strength of "lora_kohya" changes over the steps, and cannot be folded into weights. Set a number first.',
+  );
+  await own.adapters.set('lora_kohya', -0.4);
+  expect(await own.adapters.merge()).toEqual(['lora_diffusers', 'lora_kohya']);
+  expect(worst(await paint(own), live)).toBeLessThan(1e-4);
+  await expect(bytesOf(own.adapters.export('transformer'))).rejects.toThrow(
+    'adapters: there is no component "transformer". Give one of unet, textEncoder.',
+  );
+  await own.dispose();
+});
+
+async function bytesOf(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const part of parts) all.push(part);
+  return new Uint8Array(await new Blob(all as Uint8Array<ArrayBuffer>[]).arrayBuffer()); // none shares memory
+}

@@ -139,6 +139,48 @@ export class Adapters {
     });
   }
 
+  /**
+   * Folds what changes weights into them, as strong as it is now, and loads the networks anew: a step costs what it costs
+   * without adapters. What was folded cannot be changed any more; hypernetworks and embeddings stay as they are.
+   * @returns the names of what was folded
+   * @throws {InvalidArgumentError} if a strength changes over the steps, or a module has no place for a change
+   */
+  merge(): Promise<string[]> {
+    return this.#inTurn(async () => {
+      const folded = this.#entries.filter(changesWeights);
+      for (const entry of folded) assertConstant(entry);
+      const { mergedWeights } = await import('./adapters-merge.ts');
+      for (const [component, network] of this.#networks) {
+        const weights = await mergedWeights(network, adaptersFor(component, folded));
+        if (weights.size > 0) await network.replaceWeights(weights);
+      }
+      const rest = this.#entries.flatMap((entry) => {
+        if (!changesWeights(entry)) return [entry];
+        return entry.loaded.embeddings.length > 0 ? [{ ...entry, networks: new Map() }] : [];
+      });
+      await this.#change(rest);
+      return folded.map(({ name }) => name);
+    });
+  }
+
+  /**
+   * A component's checkpoint with all adapters of weights folded in, as strong as they are now, as the parts of a
+   * safetensors file, one after the other. The pipeline stays as it is.
+   * @throws {InvalidArgumentError} if the pipeline has no such component, or as `merge`
+   */
+  async *export(component: Component): AsyncGenerator<Uint8Array> {
+    const network = this.#networks.get(component);
+    if (!network) {
+      throw new InvalidArgumentError(
+        `adapters: there is no component "${component}". Give one of ${[...this.#networks.keys()].join(', ')}.`,
+      );
+    }
+    const folded = this.#entries.filter(changesWeights);
+    for (const entry of folded) assertConstant(entry);
+    const { mergedCheckpoint } = await import('./adapters-merge.ts');
+    yield* mergedCheckpoint(network, adaptersFor(component, folded));
+  }
+
   /** The adapters in the order in which they were added. */
   list(): AdapterInfo[] {
     return this.#entries.map((entry) => this.#infoOf(entry));
@@ -167,8 +209,7 @@ export class Adapters {
 
   async #adapt(entries: readonly Entry[], options: Cancellable = {}): Promise<void> {
     for (const [component, network] of this.#networks) {
-      const adapters = entries.flatMap(({ networks }) => networks.get(component) ?? []);
-      await network.adapt(adapters, options);
+      await network.adapt(adaptersFor(component, entries), options);
     }
     this.#embeddings.replace(entries.flatMap(embeddingsOf));
     this.#pictures.replace(entries.flatMap(readersOf));
@@ -193,6 +234,19 @@ export class Adapters {
     this.#queue = turn.catch(() => undefined);
     return turn;
   }
+}
+
+const adaptersFor = (component: Component, entries: readonly Entry[]) =>
+  entries.flatMap(({ networks }) => networks.get(component) ?? []);
+
+const changesWeights = ({ networks }: Entry) =>
+  [...networks.values()].some(({ modules }) => modules.size > 0);
+
+function assertConstant({ name, settings: { strength } }: Entry): void {
+  if (typeof strength !== 'function') return;
+  throw new InvalidArgumentError(
+    `adapters: the strength of "${name}" changes over the steps, and cannot be folded into weights. Set a number first.`,
+  );
 }
 
 function entryOf(name: string, loaded: LoadedAdapter, settings: AdapterSettings): Entry {

@@ -71,6 +71,25 @@ test('weights in files and in memory are taken side by side', async () => {
   await rm(folder, { recursive: true });
 });
 
+test('a held tensor is sent once and fed to many runs, also after the process died, until it is released', async () => {
+  const other = (await createDevice('cpu')) as Device & { pid: number }; // what tools that measure memory use
+  const session = await other.createSession(powers(1));
+  const held = await other.hold(tensor([0, 2, 2, 0], [2, 2]));
+  expect([held.dtype, held.dims]).toEqual(['float32', [2, 2]]);
+  const product = async () => [...((await session.run({ x: held })).y?.data ?? [])];
+  expect([await product(), await product()]).toEqual([
+    [4, 0, 0, 4],
+    [4, 0, 0, 4],
+  ]);
+  const run = session.run({ x: identity(1024) });
+  process.kill(other.pid, 'SIGKILL');
+  await expect(run).rejects.toThrow('The inference process ended with SIGKILL.');
+  expect(await product()).toEqual([4, 0, 0, 4]);
+  await held.release();
+  await expect(product()).rejects.toThrow('A held tensor was released. Hold it again to feed it.');
+  await other.dispose();
+});
+
 test('the event loop stays free while a graph runs', async () => {
   const session = await device.createSession(powers(20));
   let longest = 0;

@@ -35,16 +35,21 @@ import {
 } from '@emulsion/tensor';
 import { InferenceClient, RequestFailure } from './inference-client.ts';
 import type { WireFeed, WireModel } from './protocol.ts';
+import { TemporaryFiles } from './temporary-files.ts';
 
 /** The location by which onnxruntime finds a file: within `root`, so that links to anywhere on the drive are followed. */
 const locate = (file: FileRef) =>
   file.kind === 'path' ? file.path.slice(parse(file.path).root.length) : file.name;
 
+/** Bytes of weights in memory from which on they are put into a file. */
+const fewBytes = 64 * 2 ** 20;
+
 /**
  * onnxruntime takes weights from files or from memory, not from both: beside weights in files, those in memory become a
- * part of the graph. They are few: what had to be transposed, for instance.
+ * part of the graph. Mostly they are few: what had to be transposed, for instance. Many become a file.
  */
-async function withOneKindOfFile(model: Model): Promise<Model> {
+async function withOneKindOfFile(given: Model, files: TemporaryFiles): Promise<Model> {
+  const model = await withFewInMemory(given, files);
   const { initializers } = model.graph;
   const isOnDisk = ({ data }: Initializer) => isByteRange(data) && data.file.kind === 'path';
   if (!initializers.some(isOnDisk)) return model;
@@ -64,8 +69,39 @@ async function withOneKindOfFile(model: Model): Promise<Model> {
   return { ...model, graph: { ...model.graph, initializers: await Promise.all(inside) } };
 }
 
-async function wireModel(given: Model, executionProvider: string): Promise<WireModel> {
-  const model = await withOneKindOfFile(given);
+/** The model with its weights in memory in a file, if they are many and others are in files. */
+async function withFewInMemory(model: Model, files: TemporaryFiles): Promise<Model> {
+  const { initializers } = model.graph;
+  const held = initializers.flatMap(({ data }) =>
+    isByteRange(data) && data.file.kind === 'bytes'
+      ? [{ data, bytes: data.file.bytes.subarray(data.offset, data.offset + data.length) }]
+      : [],
+  );
+  const total = held.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  if (total < fewBytes || !initializers.some(({ data }) => isByteRange(data) && data.file.kind === 'path'))
+    return model;
+  const path = await files.write(held.map(({ bytes }) => bytes));
+  let offset = 0;
+  const ranges = new Map(
+    held.map(({ data, bytes: { length } }) => {
+      const range = { file: { kind: 'path', path }, offset, length } as const;
+      offset += length;
+      return [data, range] as const;
+    }),
+  );
+  const moved = initializers.map((initializer): Initializer => {
+    const { data } = initializer;
+    return { ...initializer, data: (isByteRange(data) ? ranges.get(data) : undefined) ?? data };
+  });
+  return { ...model, graph: { ...model.graph, initializers: moved } };
+}
+
+async function wireModel(
+  given: Model,
+  executionProvider: string,
+  temporary: TemporaryFiles,
+): Promise<WireModel> {
+  const model = await withOneKindOfFile(given, temporary);
   const files = new Map<string, FileRef>();
   for (const { data } of model.graph.initializers)
     if (isByteRange(data)) files.set(locate(data.file), data.file);
@@ -196,6 +232,7 @@ class NodeDevice implements Device {
   dialect: Dialect;
   nextSession = 0;
   #nextHeld = 0;
+  readonly #files = new TemporaryFiles();
   #client: InferenceClient | undefined = new InferenceClient();
 
   constructor(kind: NodeDeviceKind) {
@@ -225,7 +262,7 @@ class NodeDevice implements Device {
 
   async createSession(model: Model, { signal }: Cancellable = {}): Promise<Session> {
     signal?.throwIfAborted();
-    const session = new NodeSession(this, model.graph.name, await wireModel(model, this.kind));
+    const session = new NodeSession(this, model.graph.name, await wireModel(model, this.kind, this.#files));
     await untilAborted(session.load(), signal);
     return session;
   }
@@ -240,6 +277,7 @@ class NodeDevice implements Device {
     const client = this.#client;
     this.#client = undefined;
     await client?.close();
+    await this.#files.remove();
   }
 }
 

@@ -3,10 +3,10 @@ import { type Folder, openOnnx, openWeights, readJson } from '@emulsion/checkpoi
 import {
   type AdaptableNetwork,
   AdaptableSession,
+  NetworkWeights,
   slotsWith,
   unadaptable,
   WeightScope,
-  weightReader,
 } from '@emulsion/nn';
 import type { Cancellable, Device, Session } from '@emulsion/runtime';
 import { InvalidArgumentError, ShapeError, type Tensor, tensor, zeros } from '@emulsion/tensor';
@@ -67,7 +67,8 @@ export async function loadTextEncoder(
   const config = parseClipTextConfig('text encoder', await readJson(folder, 'config.json'));
   if (await folder.has('model.onnx')) return loadReadyMade(folder, config, { device, signal });
   const stored = await openWeights(folder, { ...(variant !== undefined && { variant }) });
-  const weights = WeightScope.of('text encoder', stored);
+  const network = new NetworkWeights('text encoder', folder, stored);
+  const weights = WeightScope.of('text encoder', network.weights);
   // A graph of a processor has slots for LoRAs from the start.
   const isCheap = (module: string) => device.dialect.branches && module.includes('encoder.layers.');
   const session = await AdaptableSession.load(
@@ -77,8 +78,12 @@ export async function loadTextEncoder(
   );
   return {
     config,
-    weights: stored,
-    readWeight: weightReader('text encoder', folder, stored),
+    weights: network.weights,
+    readWeight: (name) => network.read(name),
+    async replaceWeights(replaced, reloadOptions) {
+      network.replace(replaced);
+      await session.reload(reloadOptions);
+    },
     adapt: (adapters, options) => session.adapt(adapters, options),
     // Old checkpoints store the positions 0, 1, 2, …
     unusedWeights: weights.unused().filter((name) => !name.endsWith('embeddings.position_ids')),

@@ -3,9 +3,9 @@ import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import {
   type AdaptableNetwork,
   AdaptableSession,
+  NetworkWeights,
   timestepFeatures,
   WeightScope,
-  weightReader,
 } from '@emulsion/nn';
 import type { Cancellable } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
@@ -63,7 +63,8 @@ export async function loadFluxTransformer(
 ): Promise<FluxTransformer> {
   const config = parseFluxTransformerConfig('transformer', await readJson(folder, 'config.json'));
   const opened = await openWeights(folder, { ...(variant !== undefined && { variant }) });
-  const weights = WeightScope.of('transformer', opened);
+  const network = new NetworkWeights('transformer', folder, opened);
+  const weights = WeightScope.of('transformer', network.weights);
   const session = await AdaptableSession.load(
     device,
     (slots) =>
@@ -73,8 +74,12 @@ export async function loadFluxTransformer(
   return {
     config,
     unusedWeights: weights.unused(),
-    weights: opened,
-    readWeight: weightReader('transformer', folder, opened),
+    weights: network.weights,
+    readWeight: (name) => network.read(name),
+    async replaceWeights(replaced, reloadOptions) {
+      network.replace(replaced);
+      await session.reload(reloadOptions);
+    },
     adapt: (adapters, adaptOptions) => session.adapt(adapters, adaptOptions),
     async predict(inputs, options) {
       const { model_output } = await session.run(feedsOf(config, inputs), options);

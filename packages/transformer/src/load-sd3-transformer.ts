@@ -3,9 +3,9 @@ import { type Folder, openWeights, readJson } from '@emulsion/checkpoints';
 import {
   type AdaptableNetwork,
   AdaptableSession,
+  NetworkWeights,
   timestepFeatures,
   WeightScope,
-  weightReader,
 } from '@emulsion/nn';
 import type { Cancellable, Device, RunOptions } from '@emulsion/runtime';
 import { ShapeError, type Tensor } from '@emulsion/tensor';
@@ -57,7 +57,8 @@ export async function loadSd3Transformer(
 ): Promise<Sd3Transformer> {
   const config = parseSd3TransformerConfig('transformer', await readJson(folder, 'config.json'));
   const opened = await openWeights(folder, { ...(variant !== undefined && { variant }) });
-  const weights = WeightScope.of('transformer', opened);
+  const network = new NetworkWeights('transformer', folder, opened);
+  const weights = WeightScope.of('transformer', network.weights);
   const session = await AdaptableSession.load(
     device,
     (slots) =>
@@ -67,8 +68,12 @@ export async function loadSd3Transformer(
   return {
     config,
     unusedWeights: weights.unused(),
-    weights: opened,
-    readWeight: weightReader('transformer', folder, opened),
+    weights: network.weights,
+    readWeight: (name) => network.read(name),
+    async replaceWeights(replaced, reloadOptions) {
+      network.replace(replaced);
+      await session.reload(reloadOptions);
+    },
     adapt: (adapters, adaptOptions) => session.adapt(adapters, adaptOptions),
     async predict({ sample, timestep, encoderHiddenStates, pooledTextEmbeds }, options) {
       const batch = sample.dims[0] ?? 0;

@@ -4,11 +4,11 @@ import {
   type AdaptableNetwork,
   AdapterFeeds,
   type NetworkAdapter,
+  NetworkWeights,
   slotsWith,
   unadaptable,
   WeightScope,
   wantedSlots,
-  weightReader,
 } from '@emulsion/nn';
 import type { Cancellable, Device, RunOptions } from '@emulsion/runtime';
 import { InvalidArgumentError, type Tensor, type TensorOps, zeros } from '@emulsion/tensor';
@@ -75,7 +75,8 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
     return { config, unusedWeights: [], ...unadaptable('unet'), ...ready };
   }
   const stored = await openWeights(folder, { ...(variant !== undefined && { variant }) });
-  const weights = WeightScope.of('unet', stored);
+  const network = new NetworkWeights('unet', folder, stored);
+  const weights = WeightScope.of('unet', network.weights);
   const sessions = new SessionByVariant(
     device,
     ({ slots, ...variant }) =>
@@ -91,8 +92,14 @@ export async function loadUnet(folder: Folder, { device, signal, variant }: Load
   return {
     config,
     unusedWeights: weights.unused(),
-    weights: stored,
-    readWeight: weightReader('unet', folder, stored),
+    weights: network.weights,
+    readWeight: (name) => network.read(name),
+    async replaceWeights(replaced, options = {}) {
+      network.replace(replaced);
+      await sessions.forget();
+      const { inputs } = await sessions.of({ contexts: [] }, options);
+      await adapters.adapt([], inputs);
+    },
     async adapt(given, options = {}) {
       const wanted = { slots: wantedSlots(given), contexts: contextsOf(given) };
       const { inputs } = await sessions.of(wanted, options);

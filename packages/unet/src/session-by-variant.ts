@@ -101,6 +101,13 @@ export class SessionByVariant {
     }
   }
 
+  /** Loads the graph anew with the next call: its weights were replaced. */
+  async forget(): Promise<void> {
+    const loaded = await this.#loading?.catch(() => undefined);
+    this.#loading = undefined;
+    await loaded?.session.dispose();
+  }
+
   /** The variant for a call, and what calls before wanted. */
   #widened(wanted: WantedVariant): LoadedVariant {
     const { dims, residuals = false, features = false, imagePrompts, slots = new Map(), contexts } = wanted;
