@@ -27,7 +27,10 @@ export async function addAdapters(
   return notes;
 }
 
+/** The kinds as sentences name them. */
+const kindNames: Partial<Record<AdapterInfo['kind'], string>> = { lora: 'LoRA' };
+
 const sentence = ({ name, kind, report, strength }: AdapterInfo) =>
   kind === 'embedding'
     ? `Prompts name an embedding by "${name}", at strength ${strength}.`
-    : `The LoRA "${name}" changes ${report.targets.length} modules at strength ${strength}.`;
+    : `The ${kindNames[kind] ?? kind} "${name}" changes ${report.targets.length} modules at strength ${strength}.`;

@@ -126,6 +126,10 @@ test('a picture is painted with LoRAs, each with its strength', async () => {
     return { stdout, latents: await readFile(join(folder, 'lora.safetensors')) };
   };
   const file = join(adapterFiles, 'lora_kohya.safetensors');
+  const hypernetwork = await paint('--hypernetwork', `${join(adapterFiles, 'hn_relu_ln.pt')}:0.5`);
+  expect(hypernetwork.stdout).toMatch(
+    /The hypernetwork \\"hn_relu_ln\\" changes \d+ modules at strength 0\.5\./,
+  );
   const [plain, changed, none] = [
     await paint(),
     await paint('--lora', `${file}:0.75`, '--lora', join(adapterFiles, 'lora_diffusers.safetensors')),
@@ -134,6 +138,7 @@ test('a picture is painted with LoRAs, each with its strength', async () => {
   expect(changed.stdout).toMatch(/The LoRA \\"lora_kohya\\" changes \d+ modules at strength 0\.75\./);
   expect(changed.stdout).toMatch(/The LoRA \\"lora_diffusers\\" changes \d+ modules at strength 1\./);
   expect(changed.latents).not.toEqual(plain.latents);
+  expect(hypernetwork.latents).not.toEqual(plain.latents);
   expect(none.latents).toEqual(plain.latents);
 });
 
@@ -203,6 +208,62 @@ test('it enlarges what it painted, and widens a picture', async () => {
   });
   await run(...options, '--image', 'large.png', '--expand', '0,8,4,0', '--output', 'wide.png');
   expect((await size('wide.png')).size).toEqual([88, 84]);
+});
+
+const model = (name: string) =>
+  fileURLToPath(new URL(`../../../fixtures/golden/open/models/${name}`, import.meta.url));
+const pictureOf = async (name: string) => decodePng(await readFile(join(folder, name))).image;
+
+test('a model that goes on with what another began ends where it would have ended', async () => {
+  const settings = ['--model', model('sdxl'), '--steps', '5', '--seed', '3'];
+  await run('paint', 'cat', ...settings, '--output', 'whole.png');
+  const shared = ['--refiner', model('sdxl'), '--refiner-start', '0.6', '--output', 'shared.png'];
+  const { code, stderr } = await run('paint', 'cat', ...settings, ...shared);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const [whole, refined] = [await pictureOf('whole.png'), await pictureOf('shared.png')];
+  const worst = Math.max(...whole.data.map((value, i) => Math.abs(value - refined.data[i]!)));
+  expect(worst).toBeLessThanOrEqual(1);
+  const { text } = decodePng(await readFile(join(folder, 'shared.png')));
+  expect(parseGenerationParameters(text.parameters!).parameters).toMatchObject({
+    Refiner: 'sdxl',
+    'Refiner switch at': '0.6',
+  });
+});
+
+test('a walk ends with the other prompt, and models of few steps have settings', async () => {
+  const settings = [
+    '--model',
+    tiny,
+    '--seed',
+    '3',
+    '--few-steps',
+    'lightning',
+    '--width',
+    '64',
+    '--height',
+    '64',
+  ];
+  const walk = await run('paint', 'cat', ...settings, '--to', 'dog', '--frames', '3', '--output', 'walk.png');
+  expect(walk).toMatchObject({ code: 0 });
+  expect(walk.stdout.trim().split('\n')).toHaveLength(3);
+  await run('paint', 'dog', ...settings, '--output', 'dog.png');
+  const names = walk.stdout.trim().split('\n');
+  expect(decodePng(await readFile(names[2]!)).image).toEqual(await pictureOf('dog.png'));
+  const { text } = decodePng(await readFile(join(folder, 'dog.png')));
+  expect(parseGenerationParameters(text.parameters!).parameters).toMatchObject({
+    Steps: '4',
+    'CFG scale': '1',
+    Sampler: 'euler_trailing',
+  });
+});
+
+test('Stable Diffusion 3 paints, with a text for each of its encoders', async () => {
+  const settings = ['--model', model('sd3'), '--steps', '2', '--seed', '3', '--max-sequence-length', '12'];
+  await run('paint', 'cat', ...settings, '--output', 'one.png');
+  const other = ['--prompt2', 'dog', '--prompt3', 'fox', '--output', 'three.png'];
+  const { code, stderr } = await run('paint', 'cat', ...settings, ...other);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(await pictureOf('three.png')).not.toEqual(await pictureOf('one.png'));
 });
 
 test('each picture of several can have its own seed, and its PNG says how the noise was drawn', async () => {

@@ -1,5 +1,5 @@
 // The command line: reads it, runs the command, and turns whatever goes wrong into one sentence and an exit code.
-import type { Margins } from '@emulsion/pipelines';
+import { fewStepSettings, type Margins } from '@emulsion/pipelines';
 import { deviceKinds } from '@emulsion/runtime';
 import { EmulsionError, type RngKind, rngKinds } from '@emulsion/tensor';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
@@ -105,6 +105,16 @@ function program(
     .option('--offline', 'use what was downloaded before, and no network')
     .option('-o, --output <file>', 'PNG to write; named after the prompt unless given')
     .option('-n, --negative-prompt <text>', 'what the picture is led away from')
+    .option('--prompt2 <text>', 'XL, 3 and Flux: what the second text encoder reads instead')
+    .option('--prompt3 <text>', 'Stable Diffusion 3: what the third text encoder reads instead')
+    .option('--negative-prompt2 <text>', 'the same of the negative prompt')
+    .option('--max-sequence-length <n>', '3 and Flux: tokens that T5 reads of a prompt', atLeast(1))
+    .option('--true-cfg-scale <x>', 'Flux: how much the picture is led away from --negative-prompt', number)
+    .addOption(
+      new Option('--few-steps <kind>', 'scheduler, steps and guidance of a model of few steps').choices(
+        Object.keys(fewStepSettings),
+      ),
+    )
     .option('--steps <n>', "denoising steps (default: 20, or the model's own if they are fewer)", atLeast(1))
     .option(
       '--guidance-scale <x>',
@@ -150,6 +160,7 @@ function program(
       'LoRA or one of its family, 1 unless the strength is given; may be given several times',
       adapterFiles,
     )
+    .option('--hypernetwork <file[:strength]>', 'hypernetwork of A1111, likewise', adapterFiles)
     .option('--truncate-prompt', 'cut a prompt that is longer than the model reads')
     .addOption(
       new Option('--device <device>', 'what to run on')
@@ -162,7 +173,7 @@ function program(
     .option('--image <file>', 'PNG to start from instead of noise')
     .option(
       '--strength <x>',
-      'how much of --image is painted over, above 0 to 1 (default: 0.8, with --mask 1)',
+      "how much of --image is painted over, above 0 to 1 (default: 0.8, or the model's own; with --mask 1)",
       number,
     )
     .option('--mask <file>', 'PNG of the size of --image, white where it is painted')
@@ -185,6 +196,11 @@ function program(
     )
     .option('--hires-strength <x>', 'how much is painted over, above 0 to 1 (default: 0.7)', number)
     .option('--hires-steps <n>', 'steps of the second pass (default: as many as --steps)', atLeast(1))
+    .option('--noise-level <n>', 'noise on --image, which an upscaler enlarges (default: 20)', atLeast(0))
+    .option('--frames <n>', 'a walk of as many pictures between the seeds, or to another prompt', atLeast(2))
+    .option('--to <prompt>', 'the prompt that the walk ends with')
+    .option('--refiner <model>', "XL's refiner, or another model, which goes on with the latents")
+    .option('--refiner-start <x>', 'share of the denoising from which it does (default: 0.8)', number)
     .option('--latents <file>', 'safetensors with the noise to start from')
     .option('--save-latents <file>', 'safetensors to write the final latents to')
     .option('--json', 'print one JSON object a line: progress, result or error')

@@ -4,7 +4,15 @@ import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelDefaults, modelUrl } from '@emulsion/default-model';
 import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from '@emulsion/image';
-import { loadPipeline, type Margins, type PaintResult } from '@emulsion/pipelines';
+import {
+  type FewStepKind,
+  fewStepSettings,
+  loadPipeline,
+  type Margins,
+  type PaintResult,
+  type Pipeline,
+  type SeedOptions,
+} from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
 import type { RngKind } from '@emulsion/tensor';
 import { type AdapterFile, addAdapters } from './adapter-files.ts';
@@ -20,6 +28,16 @@ export interface PaintOptions {
   readonly config?: string;
   readonly offline?: boolean;
   readonly negativePrompt?: string;
+  readonly prompt2?: string;
+  readonly negativePrompt2?: string;
+  readonly prompt3?: string;
+  readonly maxSequenceLength?: number;
+  readonly trueCfgScale?: number;
+  readonly fewSteps?: FewStepKind;
+  readonly frames?: number;
+  readonly to?: string;
+  readonly refiner?: string;
+  readonly refinerStart?: number;
   readonly steps?: number;
   readonly guidanceScale?: number;
   readonly guidanceRescale?: number;
@@ -39,6 +57,7 @@ export interface PaintOptions {
   readonly truncatePrompt?: boolean;
   readonly embedding?: readonly AdapterFile[];
   readonly lora?: readonly AdapterFile[];
+  readonly hypernetwork?: readonly AdapterFile[];
   readonly device: DeviceKind | 'auto';
   readonly dtype?: 'float32' | 'float16';
   readonly output?: string;
@@ -49,6 +68,7 @@ export interface PaintOptions {
   readonly paddingMaskCrop?: number;
   readonly expand?: Required<Margins>;
   readonly imageGuidanceScale?: number;
+  readonly noiseLevel?: number;
   readonly hiresScale?: number;
   readonly hiresStrength?: number;
   readonly hiresSteps?: number;
@@ -68,11 +88,12 @@ const usualSteps = 20;
 /** Paints the pictures and writes them. */
 export async function paint(
   prompt: string,
-  options: PaintOptions,
+  asked: PaintOptions,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
+  const options = { ...fewStepOptions(asked.fewSteps), ...asked };
   for (const [name, flag, needed, what] of needs) {
     if (options[name] !== undefined && options[needed] === undefined)
       throw new UsageError(`${flag} needs --${needed === 'hiresScale' ? 'hires-scale' : needed}, ${what}.`);
@@ -88,18 +109,8 @@ export async function paint(
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
   const latents = options.latents === undefined ? undefined : await readLatents(options.latents);
   const pictures = await readPictures(options);
-  const pipeline = await loadPipeline(options.model ?? fileURLToPath(modelUrl), {
-    device: options.device,
-    dtype: options.dtype,
-    revision: options.revision,
-    config: options.config,
-    // Unless it is said here, the environment says it.
-    localFilesOnly: options.offline,
-    signal,
-    onProgress: ({ download, ...event }) =>
-      report.send(download ? { event: 'download', ...download } : { event: 'load', ...event }),
-  });
-  try {
+  const loading = { options, report, signal };
+  const { result, ...made } = await withPipeline(options.model, loading, async (pipeline) => {
     const defaults = options.model === undefined ? modelDefaults : pipeline.defaults;
     const settings = {
       steps: options.steps ?? Math.min(defaults.numInferenceSteps, usualSteps),
@@ -110,24 +121,22 @@ export async function paint(
       hiresStrength: options.hiresStrength,
       hiresSteps: options.hiresSteps,
     };
-    const ownScheduler = String(pipeline.schedulerConfig._class_name);
-    const adapters = [...(options.embedding ?? []), ...(options.lora ?? [])];
+    const walk = options.frames !== undefined && { frames: options.frames };
+    const adapters = [...(options.embedding ?? []), ...(options.lora ?? []), ...(options.hypernetwork ?? [])];
     const notes = await addAdapters(pipeline, adapters, { localFilesOnly: options.offline, signal });
     for (const message of [...pipeline.notes, ...notes]) report.send({ event: 'note', message });
     const result = await pipeline({
-      prompt,
+      prompt: options.to === undefined ? prompt : [prompt, options.to],
+      prompt2: options.prompt2,
+      prompt3: options.prompt3,
       negativePrompt: options.negativePrompt,
+      negativePrompt2: options.negativePrompt2,
+      maxSequenceLength: options.maxSequenceLength,
+      trueCfgScale: options.trueCfgScale,
       numInferenceSteps: settings.steps,
       guidanceScale: settings.guidanceScale,
       guidanceRescale: options.guidanceRescale,
-      // One seed is for all pictures, several are one for each.
-      seed: options.seed?.length === 1 ? options.seed[0] : options.seed,
-      seedPerImage: options.seedPerImage,
-      rng: options.rng,
-      variationSeed: options.variationSeed,
-      variationStrength: options.variationStrength,
-      seedResizeFrom: options.seedResizeFrom,
-      etaNoiseSeedDelta: options.etaNoiseSeedDelta,
+      ...seedOptions(options),
       width: options.width,
       height: options.height,
       ...(pictures
@@ -137,36 +146,122 @@ export async function paint(
             maskBlur: options.maskBlur,
             paddingMaskCrop: options.paddingMaskCrop,
             imageGuidanceScale: options.imageGuidanceScale,
+            noiseLevel: options.noiseLevel,
             ...(options.expand && { expand: options.expand }),
           }
-        : { latents, ...hires }),
+        : { latents, ...hires, ...walk }),
       numImagesPerPrompt: options.images,
       scheduler: options.scheduler,
       eta: options.eta,
       clipSkip: options.clipSkip,
       truncatePrompt: options.truncatePrompt,
+      ...(options.refiner !== undefined && {
+        denoisingEnd: options.refinerStart ?? usualRefinerStart,
+        outputType: 'latent',
+      }),
       signal,
       onStep: ({ latents: _, ...event }) => report.send({ event: 'step', ...event }),
     });
-    signal.throwIfAborted();
-    const files = await writePictures(
-      output,
-      prompt,
-      options,
-      { ...settings, ownScheduler, scale: pipeline.vae.config.scale },
-      result,
-    );
-    if (options.saveLatents) await writeLatents(options.saveLatents, result.latents);
-    report.send({
-      event: 'done',
-      files,
-      ...(options.saveLatents && { latents: resolve(options.saveLatents) }),
-      seed: result.seeds.join(', '),
-      seconds: (performance.now() - start) / 1000,
-    });
+    const ownScheduler = String(pipeline.schedulerConfig._class_name);
+    return { ...settings, ownScheduler, scale: pipeline.vae.config.scale, result };
+  });
+  signal.throwIfAborted();
+  const refined = options.refiner === undefined ? result : await refine(prompt, made, result, loading);
+  signal.throwIfAborted();
+  const files = await writePictures(output, prompt, options, made, refined);
+  if (options.saveLatents) await writeLatents(options.saveLatents, refined.latents);
+  report.send({
+    event: 'done',
+    files,
+    ...(options.saveLatents && { latents: resolve(options.saveLatents) }),
+    seed: refined.seeds.join(', '),
+    seconds: (performance.now() - start) / 1000,
+  });
+}
+
+/** What goes with every loading of a model. */
+interface Loading {
+  readonly options: PaintOptions;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** Loads a model, the embedded one unless another is given, does with it what is wanted, and frees it. */
+async function withPipeline<Result>(
+  model: string | undefined,
+  { options, report, signal }: Loading,
+  use: (pipeline: Pipeline) => Promise<Result>,
+): Promise<Result> {
+  const isFirst = model === options.model;
+  const pipeline = await loadPipeline(model ?? fileURLToPath(modelUrl), {
+    device: options.device,
+    dtype: options.dtype,
+    // They are those of the model that is painted with, and not of the refiner.
+    revision: isFirst ? options.revision : undefined,
+    config: isFirst ? options.config : undefined,
+    // Unless it is said here, the environment says it.
+    localFilesOnly: options.offline,
+    signal,
+    onProgress: ({ download, ...event }) =>
+      report.send(download ? { event: 'download', ...download } : { event: 'load', ...event }),
+  });
+  try {
+    return await use(pipeline);
   } finally {
     await pipeline.dispose();
   }
+}
+
+/** Where the refiner goes on, unless it is said: so it was trained. */
+const usualRefinerStart = 0.8;
+
+/** Lets the refiner finish what the model has begun. */
+function refine(
+  prompt: string,
+  { steps, guidanceScale }: Pick<Made, 'steps' | 'guidanceScale'>,
+  { latents, seeds }: PaintResult,
+  loading: Loading,
+): Promise<PaintResult> {
+  const { options, report, signal } = loading;
+  return withPipeline(options.refiner, loading, async (refiner) => {
+    for (const message of refiner.notes) report.send({ event: 'note', message });
+    return refiner({
+      prompt,
+      negativePrompt: options.negativePrompt,
+      numInferenceSteps: steps,
+      guidanceScale,
+      image: latents,
+      denoisingStart: options.refinerStart ?? usualRefinerStart,
+      ...seedOptions(options),
+      seed: seeds.length === 1 ? seeds[0] : seeds,
+      seedPerImage: false,
+      numImagesPerPrompt: options.images,
+      scheduler: options.scheduler,
+      eta: options.eta,
+      truncatePrompt: options.truncatePrompt,
+      signal,
+      onStep: ({ latents: _, ...event }) => report.send({ event: 'step', ...event }),
+    });
+  });
+}
+
+/** How the noise is drawn. */
+const seedOptions = (options: PaintOptions): SeedOptions => ({
+  // One seed is for all pictures, several are one for each.
+  seed: options.seed?.length === 1 ? options.seed[0] : options.seed,
+  seedPerImage: options.seedPerImage,
+  rng: options.rng,
+  variationSeed: options.variationSeed,
+  variationStrength: options.variationStrength,
+  seedResizeFrom: options.seedResizeFrom,
+  etaNoiseSeedDelta: options.etaNoiseSeedDelta,
+});
+
+/** Settings of models of few steps, as the command line names them. */
+function fewStepOptions(kind: FewStepKind | undefined): Partial<PaintOptions> {
+  if (kind === undefined) return {};
+  const { numInferenceSteps: steps, ...settings } = fewStepSettings[kind];
+  return { steps, ...settings };
 }
 
 /** Options that need another, and what that is. */
@@ -179,10 +274,13 @@ const needs = [
   ['hiresStrength', '--hires-strength', 'hiresScale', 'how much larger the picture becomes'],
   ['hiresSteps', '--hires-steps', 'hiresScale', 'how much larger the picture becomes'],
   ['paddingMaskCrop', '--padding-mask-crop', 'mask', 'white where the picture is painted'],
+  ['noiseLevel', '--noise-level', 'image', 'the picture to enlarge'],
+  ['to', '--to', 'frames', 'how many pictures there are on the way'],
+  ['refinerStart', '--refiner-start', 'refiner', 'the model that finishes the picture'],
 ] as const satisfies readonly (readonly [keyof PaintOptions, string, keyof PaintOptions, string])[];
 
 /** Options that a picture from a picture has no use for, unless it has a mask. */
-const textOnly = ['latents', 'width', 'height', 'hiresScale'] as const;
+const textOnly = ['latents', 'width', 'height', 'hiresScale', 'frames'] as const;
 
 /** Reads the picture to start from, and its mask. @throws {UsageError} if one is not there, or an option does not go with it */
 async function readPictures(
@@ -191,8 +289,7 @@ async function readPictures(
   const { image, mask } = options;
   if (image === undefined) return undefined;
   const extra = textOnly.find(
-    (name) =>
-      options[name] !== undefined && (mask === undefined || name === 'latents' || name === 'hiresScale'),
+    (name) => options[name] !== undefined && (mask === undefined || (name !== 'width' && name !== 'height')),
   );
   if (extra)
     throw new UsageError(
@@ -286,6 +383,10 @@ async function writePictures(
           'Image CFG scale': `${options.imageGuidanceScale}`,
         }),
         ...hiresParameters(options),
+        ...(options.refiner !== undefined && {
+          Refiner: basename(resolve(options.refiner)),
+          'Refiner switch at': `${options.refinerStart ?? usualRefinerStart}`,
+        }),
         ...(options.maskBlur !== undefined && { 'Mask blur': `${options.maskBlur}` }),
         ...(options.paddingMaskCrop !== undefined && {
           'Inpaint area': 'Only masked',

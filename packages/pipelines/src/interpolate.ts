@@ -86,7 +86,8 @@ function placesOf({ frames, ...options }: InterpolateOptions): PaintOptions {
   const all = <Item>(items: readonly Item[]) =>
     Array.from({ length: count }, (_, i) => items[i] ?? items[0]!);
   alignTexts({ prompt: prompts }, count);
-  return { ...options, prompt: all(prompts), seed: all(seeds) };
+  const one = { numImagesPerPrompt: 1, seedPerImage: false };
+  return { ...options, ...one, prompt: all(prompts), seed: all(seeds) };
 }
 
 /** From one tensor to another along an arc, as one vector each; `share` 0 gives the first. */

@@ -163,7 +163,7 @@ async function openPipeline(
       assertSameLatents(parts.vae, previewVae);
       Object.assign(parts, { previewVae });
     }
-    memory.complete(parts.vae, ownSize(parts));
+    memory.complete(parts.vae, ownSize(parts), textLength(parts));
     isComplete = true;
     if (loads) await memory.load({ signal });
     const reading = 'unet' in parts && {
@@ -309,6 +309,13 @@ function assertSameLatents({ config }: Vae, { config: own }: Vae): void {
   throw new InvalidArgumentError(
     `previewVae: its latents have ${own.latentChannels} channels, one for ${own.scale} pixels; those of the model have ${config.latentChannels}, one for ${config.scale}. Take the tiny autoencoder of this family.`,
   );
+}
+
+/** Tokens of a text that the first of CLIP's encoders reads. */
+function textLength({ promptEncoder }: PipelineParts): number | undefined {
+  if ('clips' in promptEncoder) return promptEncoder.clips[0]?.textEncoder.config.maxPositionEmbeddings;
+  const [first] = 'encoders' in promptEncoder ? promptEncoder.encoders : [promptEncoder];
+  return first?.textEncoder.config.maxPositionEmbeddings;
 }
 
 /** Pixels of the pictures that a model makes unless others are asked for. */

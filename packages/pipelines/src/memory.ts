@@ -50,6 +50,7 @@ export class PipelineMemory {
   /** What sampling takes with all parts loaded. */
   #weights = 0;
   #activations = 0;
+  #tokens = 77;
 
   /**
    * @param loadsAtOnce whether parts that may stay are loaded when they are asked for; if not, only when they run
@@ -84,11 +85,13 @@ export class PipelineMemory {
    * Takes note that all parts are there.
    * @param own the size of the model's own pictures
    */
-  complete(vae: Vae, own: PlannedPictures): void {
+  complete(vae: Vae, own: PlannedPictures, tokens = 77): void {
     this.#vae = vae;
+   * @param tokens how many tokens of a text CLIP's encoder reads
     // The autoencoder loads its halves when they first run.
     this.#networks = this.#pool.members;
     const halves = [vae.encodeMemory(pictureDims(vae, own)), vae.decodeMemory(latentDims(vae, own))];
+    this.#tokens = tokens;
     const weights = [
       ...this.#networks.map(({ weightBytes }) => weightBytes),
       ...halves.map(({ weights }) => weights),
@@ -204,7 +207,7 @@ export class PipelineMemory {
     const sizes = { batch, height, width, pictures: 1, pixel_height: asked.height, pixel_width: asked.width };
     const parts = this.#networks.map((member): PlannedPart => {
       const { name: component, stage, storedBytes, weightBytes } = member;
-      const sequence = sequenceOf(member);
+      const sequence = sequenceOf(member, this.#tokens);
       const tokens = (height * width) / 4;
       const activationBytes = member.activationsFor({
         ...sizes,
@@ -227,8 +230,8 @@ function numbered(parts: readonly PlannedPart[]): PlannedPart[] {
 }
 
 /** Tokens of a text: T5's, which transformers read, or CLIP's. */
-const sequenceOf = ({ inputs }: PoolMember) =>
-  inputs.includes('distance_buckets') || inputs.includes('pooled_text_embeds') ? 512 : 77;
+const sequenceOf = ({ inputs }: PoolMember, tokens: number) =>
+  inputs.includes('distance_buckets') || inputs.includes('pooled_text_embeds') ? 512 : tokens;
 
 const pictureDims = ({ config }: Vae, { width, height, pictures = 1 }: PlannedPictures) => [
   pictures,
