@@ -4,6 +4,7 @@ import { type Tensor, tensor, zeros } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { PromptTooLongError } from './clip-tokens.ts';
+import { joinTensors } from './join-tensors.ts';
 import { EmbeddingMismatchError } from './prompt-embeddings.ts';
 import { loadPromptEncoder, type PromptEncoder } from './prompt-encoder.ts';
 import { loadSdxlPromptEncoder, type SdxlPromptEncoder } from './sdxl-prompt-encoder.ts';
@@ -98,6 +99,21 @@ test('XL reads the vectors that are for each of its encoders, together or from t
   expect(sdxl.embeddings.add({ name: '<own>', encoders: [{ vectors: right }] })).toEqual([]);
   expect(await sdxl.encode(['a <own>'])).toEqual(together);
   expect(sdxl.embeddings.names).toEqual(['<own>']);
+});
+
+test("XL encodes with an embedding what transformers' encoders do", async () => {
+  const folder = await openFixture('embeddings');
+  const arrays = await openSafetensors(folder, 'sdxl.safetensors');
+  const array = (name: string) => readTensor(folder, arrays.get(name)!);
+  const encoders = [
+    { encoder: 'clip-l' as const, vectors: await array('clip_l') },
+    { encoder: 'clip-g' as const, vectors: await array('clip_g') },
+  ];
+  sdxl.embeddings.add({ name: '<own>', encoders });
+  const { promptEmbeds, pooledPromptEmbeds } = await sdxl.encode(['two <own>, a <own> on a table']);
+  const hidden = [await array('clip_l.hidden_states'), await array('clip_g.hidden_states')];
+  expect(largestDifference(promptEmbeds, joinTensors(hidden, 2))).toBeLessThan(2e-5);
+  expect(largestDifference(pooledPromptEmbeds, await array('text_embeds'))).toBeLessThan(2e-5);
 });
 
 test("Flux takes CLIP's vectors, and says that T5's are not used", async () => {

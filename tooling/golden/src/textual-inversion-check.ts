@@ -46,7 +46,7 @@ export async function textualInversionCheck(
     });
 }
 
-/** The picture that a pipeline paints with the embedding of every file of the case. */
+/** The picture that a pipeline paints with the case's embedding, from its first file: all hold the same vectors. */
 export async function embeddingPipelineCheck(
   golden: Golden,
   adapters: Adapters,
@@ -58,7 +58,17 @@ export async function embeddingPipelineCheck(
   const pipeline = await loadOnce(model, loadPipeline);
   if (typeof check === 'string') return check;
   if (typeof pipeline === 'string') return pipeline;
-  return () => withEachFile(golden, adapters, pipeline.promptEncoder.embeddings, async () => check());
+  const { token = '', files = {} } = golden.json;
+  const [path = ''] = Object.values(files);
+  return async () => {
+    const folder = await openFolderAt(adapters.address('./'));
+    await pipeline.adapters.add({ folder, path }, { name: token });
+    try {
+      await check();
+    } finally {
+      await pipeline.adapters.remove(token);
+    }
+  };
 }
 
 /** Calls `check` with the vectors of each file while prompts can name them. */
