@@ -1,5 +1,5 @@
 // Loads adapters that read pictures for a pipeline that has them added: ControlNets, T2I-Adapters and IP-Adapters.
-import { type Folder, openWeights } from '@emulsion/checkpoints';
+import { type Folder, openControlNetFile, openWeights } from '@emulsion/checkpoints';
 import { loadControlNet } from '@emulsion/controlnet';
 import { InvalidArgumentError } from '@emulsion/tensor';
 import type { LoadOptions, UnetConfig } from '@emulsion/unet';
@@ -45,7 +45,10 @@ export async function loadPictureReader(
   }
   const options = { ...model.options, signal };
   const read = async (): Promise<PictureReader> => {
-    if (kind === 'controlnet') return { kind, controlNet: await loadControlNet(folder, options) };
+    if (kind === 'controlnet') {
+      const net = path === undefined ? folder : await openControlNetFile(folder, path);
+      return { kind, controlNet: await loadControlNet(net, options) };
+    }
     const wanted: PictureAdapterOptions =
       kind === 't2i-adapter'
         ? { t2iAdapters: [path === undefined ? folder : { folder, path }] }

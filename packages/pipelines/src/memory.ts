@@ -28,6 +28,9 @@ const stageCount = Object.keys(stages).length;
 /** Inputs that tell what a graph is for; a graph without them denoises. */
 const marks: ReadonlyMap<string, number> = new Map([
   ['input_ids', stages.text],
+  // Pictures that are prompts are encoded beside them.
+  ['pixel_values', stages.text],
+  ['embeds', stages.text],
   ['image', stages.encode],
   ['latents', stages.decode],
   ['inner_start', stages.decode],
@@ -47,10 +50,10 @@ export class PipelineMemory {
   readonly #expected = new Set<string>();
   #vae: Vae | undefined;
   #own: PlannedPictures = { width: 0, height: 0 };
+  #tokens = 77;
   /** What sampling takes with all parts loaded. */
   #weights = 0;
   #activations = 0;
-  #tokens = 77;
 
   /**
    * @param loadsAtOnce whether parts that may stay are loaded when they are asked for; if not, only when they run
@@ -84,14 +87,14 @@ export class PipelineMemory {
   /**
    * Takes note that all parts are there.
    * @param own the size of the model's own pictures
+   * @param tokens how many tokens of a text CLIP's encoder reads
    */
   complete(vae: Vae, own: PlannedPictures, tokens = 77): void {
     this.#vae = vae;
-   * @param tokens how many tokens of a text CLIP's encoder reads
+    this.#tokens = tokens;
     // The autoencoder loads its halves when they first run.
     this.#networks = this.#pool.members;
     const halves = [vae.encodeMemory(pictureDims(vae, own)), vae.decodeMemory(latentDims(vae, own))];
-    this.#tokens = tokens;
     const weights = [
       ...this.#networks.map(({ weightBytes }) => weightBytes),
       ...halves.map(({ weights }) => weights),

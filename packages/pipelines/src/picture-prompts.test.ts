@@ -140,6 +140,14 @@ test('a pipeline is given an IP-Adapter, whose encoder lies beside it, and paint
   const other = await pipeline({ ...request, ipAdapterImage: await picture('high') });
   expect(other.latents).not.toEqual(led.latents);
   await pipeline.dispose();
+  const leaving = await load({
+    ipAdapters: [{ source: file('ip-adapter_sd1.safetensors') }],
+    keepLoaded: false,
+  });
+  const parts = leaving.plan().components.map(({ component }) => component);
+  expect(parts).toEqual(expect.arrayContaining(['image encoder', 'ip-adapter']));
+  expect((await leaving(wide)).latents).toEqual(led.latents);
+  await leaving.dispose();
 });
 
 test('adapters for other models, and encoders that are missing or others, are refused when they are loaded', async () => {

@@ -32,6 +32,9 @@ export async function pictureReaderKind({
   }
   const names = await tensorNames(folder, path);
   if (names.some((name) => name.startsWith('image_proj.'))) return 'ip-adapter';
+  const isControlNet = (name: string) =>
+    /(^|\.)(input_hint_block\.0|controlnet_cond_embedding\.conv_in)\.weight$/.test(name);
+  if (names.some(isControlNet)) return 'controlnet';
   const isT2i = names.includes('body.0.block1.weight') || names.includes('body.0.out_conv.weight');
   return isT2i ? 't2i-adapter' : undefined;
 }
