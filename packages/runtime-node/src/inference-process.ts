@@ -16,6 +16,8 @@ async function create({
     executionProviders: [executionProvider],
     externalData: [...externalData],
     logSeverityLevel: 3,
+    // A plan of a run's memory takes a block of its own beside what the first run took: twice as much, and no faster.
+    enableMemPattern: false,
     extra: { session: { model_external_initializers_file_folder_path: root } },
   });
 }

@@ -12,6 +12,7 @@ export {
   type Session,
 } from './device.ts';
 export { DeviceLostError, DeviceUnavailableError, RunError, SessionError } from './errors.ts';
+export { runMemory } from './run-memory.ts';
 export { type PoolMember, SessionPool, type SessionPoolOptions } from './session-pool.ts';
 export { untilAborted } from './until-aborted.ts';
 export { hostWorkspace, type Workspace } from './workspace.ts';

@@ -76,8 +76,8 @@ test('without room each leaves when the next one runs, and all when the picture 
 });
 
 test('what is needed last leaves, and what fits stays', async () => {
-  // Beside the network, which computes with 4 kB too, one of the others fits.
-  const { log, picture } = await pooled(9000);
+  // The network takes 4 kB and computes with as many; beside it the text fits, the decoder does not.
+  const { log, picture } = await pooled(11_000);
   await picture();
   expect(log).toEqual(['+text', '+network', '-network', '+decoder']);
   log.length = 0;

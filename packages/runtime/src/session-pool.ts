@@ -1,8 +1,9 @@
 // Sessions that share the memory of a device: each is loaded when it is needed, and leaves when others need the room.
-import { activationMemory, GraphError, inputShapes, type Model, weightMemory } from '@emulsion/onnx';
+import { GraphError, inputShapes, type Model, weightMemory } from '@emulsion/onnx';
 import type { AnyTensor, Tensor } from '@emulsion/tensor';
 import { chooseLeaving } from './choose-leaving.ts';
 import type { Cancellable, Device, Feed, HeldTensor, Session } from './device.ts';
+import { runMemory } from './run-memory.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -205,7 +206,7 @@ class Member implements PoolMember {
 
   activationsFor(sizes: Readonly<Record<string, number>>): number | undefined {
     const shapes = inputShapes(this.model, sizes);
-    return shapes && activationMemory(this.model, shapes);
+    return shapes && runMemory(this.model, shapes);
   }
 
   /** Takes the activations of a run that is to come into account. */
@@ -228,7 +229,7 @@ class Member implements PoolMember {
 /** Shapes that do not fit are the run's to refuse. */
 function estimate(model: Model, shapes: Readonly<Record<string, readonly number[]>>): number {
   try {
-    return activationMemory(model, shapes) ?? 0;
+    return runMemory(model, shapes) ?? 0;
   } catch (error) {
     if (GraphError.is(error)) return 0;
     throw error;

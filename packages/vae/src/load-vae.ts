@@ -1,8 +1,8 @@
 // An autoencoder loaded from its folder, ready to encode and decode.
 import { type Folder, openWeights, readJson, type Weights } from '@emulsion/checkpoints';
 import { ConfigReader, WeightScope } from '@emulsion/nn';
-import { activationMemory, inputShapes, type Model, weightMemory } from '@emulsion/onnx';
-import type { Cancellable, Device, Dialect, Session } from '@emulsion/runtime';
+import { inputShapes, type Model, weightMemory } from '@emulsion/onnx';
+import { type Cancellable, type Device, type Dialect, runMemory, type Session } from '@emulsion/runtime';
 import { InvalidArgumentError, ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
 import { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
@@ -92,7 +92,7 @@ class Half {
   memory([, , height = 0, width = 0]: readonly number[]): VaeMemory {
     const { stored, loaded: weights } = weightMemory(this.#model);
     const shapes = inputShapes(this.#model, { batch: 1, height, width });
-    return { stored, weights, activations: shapes && activationMemory(this.#model, shapes) };
+    return { stored, weights, activations: shapes && runMemory(this.#model, shapes) };
   }
 
   async dispose(): Promise<void> {

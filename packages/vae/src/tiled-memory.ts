@@ -1,7 +1,8 @@
 // What decoding by tiles takes of memory: the largest of the graphs that run one after the other, and the activations
 // between two resolutions, which wait outside of the device.
 import { NetworkBuilder } from '@emulsion/nn';
-import { activationMemory, type Model, weightMemory } from '@emulsion/onnx';
+import { type Model, weightMemory } from '@emulsion/onnx';
+import { runMemory } from '@emulsion/runtime';
 import { decoderStart, latentsInput } from './autoencoder-kl.ts';
 import type { TiledDecoder } from './decode-by-tiles.ts';
 import { decoderTile } from './decoder-tile.ts';
@@ -54,7 +55,7 @@ export function tiledMemory(
     return {
       stored,
       loaded,
-      activations: (activationMemory(model, shapes) ?? 0) + Math.max(waiting, picture),
+      activations: (runMemory(model, shapes) ?? 0) + Math.max(waiting, picture),
     };
   });
   return {
