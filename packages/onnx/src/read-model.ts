@@ -1,20 +1,20 @@
 // The bytes of an .onnx file (protobuf, onnx.proto) as a model.
-import { fromBinary } from '@bufbuild/protobuf';
 import type { ByteRange } from './byte-range.ts';
 import { type DataType, dataTypeBytes, dataTypeNumbers } from './data-type.ts';
 import { GraphError } from './errors.ts';
 import type { Attribute, Dim, Graph, Initializer, Model, Node, Value, ValueType } from './graph.ts';
 import {
   type AttributeProto,
-  AttributeProto_AttributeType,
+  attributeTypes,
+  externalLocation,
   type GraphProto,
   type ModelProto,
-  ModelProtoSchema,
+  modelProto,
   type NodeProto,
   type TensorProto,
-  TensorProto_DataLocation,
   type ValueInfoProto,
-} from './onnx_pb.js';
+} from './onnx-proto.ts';
+import { fromBytes } from './protobuf.ts';
 
 /** Where the bytes of an external tensor are: `location` is relative to the model's file. */
 export type Resolve = (location: string, offset: number, length: number) => ByteRange;
@@ -31,13 +31,12 @@ const dataTypeOf = (number: number, where: string): DataType => {
 };
 
 function valueType({ name, type }: ValueInfoProto): ValueType | undefined {
-  if (type?.value.case !== 'tensorType') return undefined;
-  const { elemType, shape } = type.value.value;
-  const dims = shape?.dim.map(({ value }): Dim => {
-    if (value.case === 'dimValue') return Number(value.value);
-    return value.case === 'dimParam' ? value.value : undefined;
-  });
-  return { dataType: dataTypeOf(elemType, `"${name}"`), ...(dims && { shape: dims }) };
+  if (!type?.tensorType) return undefined;
+  const { elemType = 0, shape } = type.tensorType;
+  const dims = shape?.dim.map(
+    ({ dimValue, dimParam }): Dim => (dimValue === undefined ? dimParam : Number(dimValue)),
+  );
+  return { dataType: dataTypeOf(elemType, `"${name ?? ''}"`), ...(dims && { shape: dims }) };
 }
 
 /** Elements that lie in typed fields instead of `raw_data`, as little-endian bytes. */
@@ -69,14 +68,14 @@ function packedElements(tensor: TensorProto, dataType: DataType): Uint8Array {
 }
 
 function storedTensor(tensor: TensorProto, resolve: Resolve): Omit<Initializer, 'value'> {
-  const where = `tensor "${tensor.name}"`;
-  const dataType = dataTypeOf(tensor.dataType, where);
+  const where = `tensor "${tensor.name ?? ''}"`;
+  const dataType = dataTypeOf(tensor.dataType ?? 0, where);
   const dims = tensor.dims.map(Number);
   if (dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) {
     throw new GraphError(`ONNX model: ${where} has the dims [${dims.join(', ')}]. The file is damaged.`);
   }
   const length = dims.reduce((size, dim) => size * dim, dataTypeBytes[dataType]);
-  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
+  if (tensor.dataLocation === externalLocation) {
     const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
     const location = entries.get('location');
     const offset = Number(entries.get('offset') ?? 0);
@@ -91,7 +90,7 @@ function storedTensor(tensor: TensorProto, resolve: Resolve): Omit<Initializer, 
     }
     return { dataType, dims, data: resolve(location, offset, length) };
   }
-  const data = tensor.rawData.length > 0 ? tensor.rawData : packedElements(tensor, dataType);
+  const data = tensor.rawData?.length ? tensor.rawData : packedElements(tensor, dataType);
   if (data.length !== length) {
     throw new GraphError(
       `ONNX model: ${where} has ${data.length} bytes where its dims say ${length}. The file is damaged.`,
@@ -109,7 +108,7 @@ class Scope {
   constructor(infos: readonly ValueInfoProto[], parent?: Scope) {
     for (const info of infos) {
       const type = valueType(info);
-      if (type) this.#types.set(info.name, type);
+      if (type) this.#types.set(info.name ?? '', type);
     }
     this.#parent = parent;
   }
@@ -140,15 +139,15 @@ class Scope {
 const utf8 = new TextDecoder();
 
 function attributeOf(proto: AttributeProto, scope: Scope, resolve: Resolve): Attribute {
-  const type = AttributeProto_AttributeType;
   const small = (value: bigint) => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
+  const type = attributeTypes;
   switch (proto.type) {
     case type.INT:
-      return { kind: 'int', value: small(proto.i) };
+      return { kind: 'int', value: small(proto.i ?? 0n) };
     case type.FLOAT:
-      return { kind: 'float', value: proto.f };
+      return { kind: 'float', value: proto.f ?? 0 };
     case type.STRING:
-      return { kind: 'string', value: utf8.decode(proto.s) };
+      return { kind: 'string', value: utf8.decode(proto.s ?? new Uint8Array()) };
     case type.INTS:
       return { kind: 'ints', value: proto.ints.map(small) };
     case type.FLOATS:
@@ -162,32 +161,36 @@ function attributeOf(proto: AttributeProto, scope: Scope, resolve: Resolve): Att
       if (proto.g) return { kind: 'graph', value: graphOf(proto.g, resolve, scope) };
   }
   throw new GraphError(
-    `ONNX model: attribute "${proto.name}" has type ${proto.type}, which is not supported.`,
+    `ONNX model: attribute "${proto.name ?? ''}" has type ${proto.type ?? 0}, which is not supported.`,
   );
 }
 
 function nodeOf(proto: NodeProto, scope: Scope, resolve: Resolve): Node {
-  const user = `node "${proto.name || proto.opType}"`;
+  const { opType = '', domain = '', name = '' } = proto;
+  const user = `node "${name === '' ? opType : name}"`;
   const inputs = proto.input.map((name) => (name === '' ? undefined : scope.get(name, user)));
   const attributes = Object.fromEntries(
-    proto.attribute.map((attribute) => [attribute.name, attributeOf(attribute, scope, resolve)]),
+    proto.attribute.map((attribute) => [attribute.name ?? '', attributeOf(attribute, scope, resolve)]),
   );
   // An optional output that is left out has no name; it keeps its place as a value nobody uses.
   const outputs = proto.output.map((name): Value => (name === '' ? { name } : scope.define(name)));
-  return { opType: proto.opType, domain: proto.domain, name: proto.name, inputs, outputs, attributes };
+  return { opType, domain, name, inputs, outputs, attributes };
 }
 
 function graphOf(proto: GraphProto, resolve: Resolve, parent?: Scope): Graph {
   const scope = new Scope([...proto.input, ...proto.output, ...proto.valueInfo], parent);
+  const { name = '' } = proto;
   const stored = new Set(proto.initializer.map(({ name }) => name));
   // Old files list initializers among the inputs too.
-  const inputs = proto.input.filter(({ name }) => !stored.has(name)).map(({ name }) => scope.define(name));
+  const inputs = proto.input
+    .filter(({ name }) => !stored.has(name))
+    .map(({ name = '' }) => scope.define(name));
   const initializers = proto.initializer.map(
-    (tensor): Initializer => ({ value: scope.define(tensor.name), ...storedTensor(tensor, resolve) }),
+    (tensor): Initializer => ({ value: scope.define(tensor.name ?? ''), ...storedTensor(tensor, resolve) }),
   );
   const nodes = proto.node.map((node) => nodeOf(node, scope, resolve));
-  const outputs = proto.output.map(({ name }) => scope.get(name, `graph "${proto.name}"`));
-  return { name: proto.name, inputs, outputs, nodes, initializers };
+  const outputs = proto.output.map((output) => scope.get(output.name ?? '', `graph "${name}"`));
+  return { name, inputs, outputs, nodes, initializers };
 }
 
 /**
@@ -198,7 +201,7 @@ function graphOf(proto: GraphProto, resolve: Resolve, parent?: Scope): Graph {
 export function readModel(bytes: Uint8Array, resolve: Resolve): Model {
   let proto: ModelProto;
   try {
-    proto = fromBinary(ModelProtoSchema, bytes);
+    proto = fromBytes(modelProto, bytes);
   } catch (cause) {
     throw new GraphError(
       'ONNX model: the bytes are not an ONNX file, or the file is cut off. Fetch it again.',
@@ -207,7 +210,7 @@ export function readModel(bytes: Uint8Array, resolve: Resolve): Model {
   }
   if (!proto.graph) throw new GraphError('ONNX model: the file has no graph. Fetch it again.');
   const opsetVersions = Object.fromEntries(
-    proto.opsetImport.map(({ domain, version }) => [domain, Number(version)]),
+    proto.opsetImport.map(({ domain = '', version = 0n }) => [domain, Number(version)]),
   );
   try {
     return { graph: graphOf(proto.graph, resolve), opsetVersions };
