@@ -33,6 +33,7 @@ export default defineConfig({
     include: files,
     // WebGPU in software takes its time.
     testTimeout: 180_000,
+    hookTimeout: 120_000,
     onConsoleLog(log) {
       throw new Error(`unexpected console output in a test: ${log}`);
     },

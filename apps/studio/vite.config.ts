@@ -1,5 +1,5 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelUrl } from '@emulsion/default-model';
 import { defaultClientConditions, defineConfig, type Plugin, type PreviewServer } from 'vite';
@@ -35,7 +35,7 @@ function scriptList(): Plugin {
     name: 'script-list',
     apply: 'build',
     configResolved({ root, build }) {
-      folder = join(root, build.outDir);
+      folder = resolve(root, build.outDir);
     },
     async closeBundle() {
       const names = (await readdir(join(folder, 'assets'))).filter((name) => /^(?!ort).*\.js$/.test(name));
