@@ -32,8 +32,8 @@ const encoderKeys: Readonly<Record<string, EmbeddingEncoder>> = {
   t5: 't5',
 };
 
-/** The one key of a file that is no token: what Kohya's programs and A1111 write. */
-const anonymousKeys = ['emb_params', '*'];
+/** Keys of vectors that are no token: what Kohya's programs and A1111 write, and what copies of its files have. */
+const anonymousKeys = ['emb_params', '*', 'string_to_param.*'];
 
 /**
  * The embedding in what a file holds: a dict, or a tensor alone.
@@ -53,11 +53,16 @@ export function parseEmbedding(root: unknown): ParsedEmbedding | undefined {
       unused: tensors.map(([key]) => key).filter((key) => !Object.hasOwn(encoderKeys, key)),
     };
   }
-  const [only, ...others] = tensors;
-  if (!only || others.length > 0) return undefined;
+  const anonymous = tensors.find(([key]) => anonymousKeys.includes(key));
+  const only = anonymous ?? (tensors.length === 1 ? tensors[0] : undefined);
+  if (!only) return undefined;
   const [key, stored] = only;
-  const token = anonymousKeys.includes(key) ? undefined : key;
-  return { encoders: [{ stored }], token, matched: [key], unused: [] };
+  return {
+    encoders: [{ stored }],
+    token: anonymous ? undefined : key,
+    matched: [key],
+    unused: tensors.map(([other]) => other).filter((other) => other !== key),
+  };
 }
 
 /** A1111's dict: `string_to_param` is a dict of one tensor, or in files of older versions a ParameterDict. */

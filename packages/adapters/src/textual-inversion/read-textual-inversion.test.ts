@@ -84,6 +84,25 @@ test('the tensors of Stable Diffusion XL and Flux are told apart by their keys',
   expect(encoders).toContainEqual({ encoder: 't5', vectors: tensor([4], [1, 1]) });
 });
 
+test('keys that are no token are not taken for one, whatever is beside them', async () => {
+  const vectors = tensor([1, 2], [1, 2]);
+  const folder = memoryFolder({
+    'more.safetensors': writeSafetensors({ emb_params: vectors, notes: tensor([1], [1]) }),
+    'copied.safetensors': writeSafetensors({ 'string_to_param.*': vectors }),
+  });
+  const more = await readTextualInversion(folder, 'more.safetensors');
+  expect(more).toMatchObject({
+    name: 'more',
+    encoders: [{ vectors }],
+    matched: ['emb_params'],
+    unused: ['notes'],
+  });
+  expect(await readTextualInversion(folder, 'copied.safetensors')).toMatchObject({
+    name: 'copied',
+    notes: [],
+  });
+});
+
 test('files that hold no embedding are refused', async () => {
   const picture = { width: 6, height: 2, channels: 3 as const, data: new Uint8Array(36).fill(77) };
   const striped = {
