@@ -105,6 +105,18 @@ test('larger pictures are planned larger; the peak is that of the options', asyn
   expect(alone.leaving.toSorted()).toEqual(['text encoder', 'unet', 'vae decoder']);
 });
 
+test('pictures whose latents cannot be halved are planned as the next that can, and painted', async () => {
+  const unetBytes = async (width: number) =>
+    (await planMemory(path, { device, width, height: 64 })).components.find(
+      ({ component }) => component === 'unet',
+    )?.activationBytes;
+  expect(await unetBytes(72)).toBe(await unetBytes(128));
+  const pipeline = await load({});
+  const { images } = await pipeline({ ...small, width: 72, height: 88 });
+  expect(images.map(({ width, height }) => [width, height])).toEqual([[72, 88]]);
+  await pipeline.dispose();
+});
+
 test('a budget that is too small is refused before anything is loaded, and so are larger pictures', async () => {
   const { peakBytes } = await planMemory(path, { device, keepLoaded: false });
   await expect(load({ memoryBudget: 1e5 })).rejects.toThrow(

@@ -206,8 +206,12 @@ export class PipelineMemory {
 
   /** The parts beside the autoencoder. */
   #parts(asked: PlannedPictures): PlannedPart[] {
-    const [batch = 1, , height = 0, width = 0] = latentDims(this.#autoencoder, asked);
-    const sizes = { batch, height, width, pictures: 1, pixel_height: asked.height, pixel_width: asked.width };
+    const [batch = 1, , ...latents] = latentDims(this.#autoencoder, asked);
+    // The graphs at hand are those of sizes that can be halved; others take about as much as the next of these.
+    const [height = 0, width = 0] = latents.map((length) => Math.ceil(length / 8) * 8);
+    const { scale } = this.#autoencoder.config;
+    const pixels = { pixel_height: height * scale, pixel_width: width * scale };
+    const sizes = { batch, height, width, pictures: 1, ...pixels };
     const parts = this.#networks.map((member): PlannedPart => {
       const { name: component, stage, storedBytes, weightBytes } = member;
       const sequence = sequenceOf(member, this.#tokens);
