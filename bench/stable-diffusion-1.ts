@@ -1,6 +1,7 @@
 // Stable Diffusion 1.5 without its weights: the published configurations, and the name and shape of every tensor.
 import { sizeOf } from '@emulsion/tensor';
 import { Layers, type Shapes } from './layers.ts';
+import { shapesOfUnet } from './unet-shapes.ts';
 
 export const modelIndex = {
   _class_name: 'StableDiffusionPipeline',
@@ -87,48 +88,7 @@ export const textEncoderConfig = {
 };
 
 /** The 686 tensors of the U-Net, 859,520,964 elements. */
-export function unetShapes(): Shapes {
-  const {
-    block_out_channels: widths,
-    cross_attention_dim: contextChannels,
-    in_channels,
-    out_channels,
-  } = unetConfig;
-  const layers = new Layers();
-  const first = widths[0]!;
-  const last = widths.length - 1;
-  const time = 4 * first;
-  layers.conv('conv_in', in_channels, first, 3);
-  layers.linear('time_embedding.linear_1', first, time);
-  layers.linear('time_embedding.linear_2', time, time);
-  const skips = [first];
-  let channels = first;
-  for (const [i, width] of widths.entries()) {
-    for (const j of [0, 1]) {
-      layers.resnet(`down_blocks.${i}.resnets.${j}`, channels, width, time);
-      if (i < last) layers.transformer(`down_blocks.${i}.attentions.${j}`, width, contextChannels);
-      channels = width;
-      skips.push(width);
-    }
-    if (i === last) continue;
-    layers.conv(`down_blocks.${i}.downsamplers.0.conv`, width, width, 3);
-    skips.push(width);
-  }
-  layers.resnet('mid_block.resnets.0', channels, channels, time);
-  layers.transformer('mid_block.attentions.0', channels, contextChannels);
-  layers.resnet('mid_block.resnets.1', channels, channels, time);
-  for (const [i, width] of widths.toReversed().entries()) {
-    for (const j of [0, 1, 2]) {
-      layers.resnet(`up_blocks.${i}.resnets.${j}`, channels + skips.pop()!, width, time);
-      if (i > 0) layers.transformer(`up_blocks.${i}.attentions.${j}`, width, contextChannels);
-      channels = width;
-    }
-    if (i < last) layers.conv(`up_blocks.${i}.upsamplers.0.conv`, width, width, 3);
-  }
-  layers.norm('conv_norm_out', first);
-  layers.conv('conv_out', first, out_channels, 3);
-  return layers.shapes;
-}
+export const unetShapes = (): Shapes => shapesOfUnet(unetConfig);
 
 /** The 248 tensors of the autoencoder, 83,653,863 elements, with the names of 2022 for its attention. */
 export function vaeShapes(): Shapes {
