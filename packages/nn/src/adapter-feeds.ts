@@ -112,13 +112,12 @@ export class AdapterFeeds {
     adapters: readonly NetworkAdapter[],
     inputs: readonly Value[],
   ): Promise<Record<string, HeldTensor>> {
-    const weights: Record<string, HeldTensor> = {};
-    for (const input of inputs) {
+    const weights = inputs.map(async (input) => {
       const slot = slotOf(input);
-      if (slot && slot.content !== 'scale')
-        weights[input.name] = await this.#hold(input, slot, partsOf(adapters, slot));
-    }
-    return weights;
+      if (!slot || slot.content === 'scale') return [];
+      return [[input.name, await this.#hold(input, slot, partsOf(adapters, slot))] as const];
+    });
+    return Object.fromEntries((await Promise.all(weights)).flat());
   }
 
   #hold(input: Value, slot: SlotInput, parts: readonly Tensor[]): Promise<HeldTensor> {
@@ -134,6 +133,11 @@ export class AdapterFeeds {
     } else {
       this.#held.set(input.name, { parts, tensor });
     }
+    // What could not be sent is tried again with the next run.
+    tensor.catch(() => {
+      if (this.#held.get(input.name)?.tensor === tensor) this.#held.delete(input.name);
+      if (this.#nothing.get(key) === tensor) this.#nothing.delete(key);
+    });
     return tensor;
   }
 
@@ -161,7 +165,7 @@ export class AdapterFeeds {
     if (this.#running > 0) return;
     const stale = this.#stale;
     this.#stale = [];
-    for (const tensor of stale) await (await tensor).release();
+    await releaseAll(stale);
   }
 
   /** Frees the weights on the device. */
@@ -169,9 +173,13 @@ export class AdapterFeeds {
     const held = [...[...this.#held.values()].map(({ tensor }) => tensor), ...this.#nothing.values()];
     this.#held.clear();
     this.#nothing.clear();
-    for (const tensor of held) await (await tensor).release();
+    await releaseAll(held);
     await this.#releaseStale();
   }
+}
+
+async function releaseAll(tensors: readonly Promise<HeldTensor>[]): Promise<void> {
+  for (const tensor of tensors) await (await tensor.catch(() => undefined))?.release();
 }
 
 /** The strengths of a slot, one for each rank or each adapter. */

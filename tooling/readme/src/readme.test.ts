@@ -19,6 +19,7 @@ beforeAll(async () => {
   const model = join(root, 'fixtures/golden/open/models/sd1');
   await symlink(model, join(folder, 'model'));
   await symlink(join(root, 'fixtures/golden/open/models/controlnet'), join(folder, 'controlnet'));
+  await symlink(join(root, 'fixtures/golden/open/adapters/files'), join(folder, 'adapters'));
   await symlink(join(root, 'fixtures/image-adapters'), join(folder, 'image-adapters'));
   await symlink(join(root, 'fixtures/golden/open/models/sd3'), join(folder, 'sd3'));
   hub = await startHubServer({ 'stable-diffusion-v1-5/stable-diffusion-v1-5': await modelFromFolder(model) });
