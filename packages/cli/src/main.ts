@@ -1,5 +1,5 @@
 // The command line: reads it, runs the command, and turns whatever goes wrong into one sentence and an exit code.
-import { fewStepSettings, type Margins } from '@emulsion/pipelines';
+import { fewStepSettings, type Margins, previewMethods } from '@emulsion/pipelines';
 import { deviceKinds } from '@emulsion/runtime';
 import { EmulsionError, type RngKind, rngKinds } from '@emulsion/tensor';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
@@ -33,6 +33,14 @@ const atLeast =
     if (value < least) throw new InvalidArgumentError(`It must be at least ${least}.`);
     return value;
   };
+
+const bytes = (text: string): number => {
+  const [, amount, unit = 'b'] = /^([\d.]+)\s*(b|[kmg]i?b)?$/i.exec(text) ?? [];
+  const prefix = ['b', 'k', 'm', 'g'].indexOf(unit[0]!.toLowerCase());
+  const value = Number(amount) * (/i/i.test(unit) ? 1024 : 1000) ** prefix;
+  if (!(value > 0)) throw new InvalidArgumentError('Give an amount such as 6GB, 3500MB or 4GiB.');
+  return value;
+};
 
 const seed = (text: string): bigint => {
   try {
@@ -201,6 +209,31 @@ function program(
     .option('--to <prompt>', 'the prompt that the walk ends with')
     .option('--refiner <model>', "XL's refiner, or another model, which goes on with the latents")
     .option('--refiner-start <x>', 'share of the denoising from which it does (default: 0.8)', number)
+    .option(
+      '--memory-budget <size>',
+      'what the model may take of memory, for instance 4GB: what fits stays loaded, the rest comes and goes',
+      bytes,
+    )
+    .option('--plan', 'say what the picture would take of memory, and paint nothing')
+    .addOption(
+      new Option(
+        '--vae-tiling <when>',
+        'decode by tiles, in less memory and more time; auto does where it is needed',
+      )
+        .choices(['auto', 'always', 'never'])
+        .default('auto'),
+    )
+    .option('--preview <file>', 'PNG that shows after each step what the picture becomes')
+    .option(
+      '--preview-vae <model>',
+      'a tiny autoencoder (TAESD) to make previews with: a folder or owner/name',
+    )
+    .addOption(
+      new Option(
+        '--preview-method <method>',
+        "what makes previews: tiny, as is with --preview-vae, projection, a small picture without a network, which else is, or the model's own vae",
+      ).choices(previewMethods),
+    )
     .option('--latents <file>', 'safetensors with the noise to start from')
     .option('--save-latents <file>', 'safetensors to write the final latents to')
     .option('--json', 'print one JSON object a line: progress, result or error')

@@ -7,10 +7,15 @@ import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from 
 import {
   type FewStepKind,
   fewStepSettings,
+  type LoadPipelineOptions,
   loadPipeline,
   type Margins,
   type PaintResult,
   type Pipeline,
+  type PaintOptions as PipelineOptions,
+  type PlannedPictures,
+  type PreviewMethod,
+  planMemory,
   type SeedOptions,
 } from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
@@ -19,6 +24,7 @@ import { type AdapterFile, addAdapters } from './adapter-files.ts';
 import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
 import { assertWritable, fileNameOf, numberedPath, writeWhole } from './output-files.ts';
+import { reportPlan } from './plan-memory.ts';
 import type { Report } from './report.ts';
 
 /** The options of the command, as the command line names them. */
@@ -72,6 +78,12 @@ export interface PaintOptions {
   readonly hiresScale?: number;
   readonly hiresStrength?: number;
   readonly hiresSteps?: number;
+  readonly memoryBudget?: number;
+  readonly plan?: boolean;
+  readonly vaeTiling: keyof typeof vaeTilings;
+  readonly preview?: string;
+  readonly previewVae?: string;
+  readonly previewMethod?: PreviewMethod;
   readonly latents?: string;
   readonly saveLatents?: string;
 }
@@ -81,6 +93,9 @@ export interface Size {
   readonly width: number;
   readonly height: number;
 }
+
+/** When pictures are decoded by tiles, as the command line and as a pipeline says it. */
+const vaeTilings = { auto: 'auto', always: true, never: false } as const;
 
 /** Steps that are enough with the samplers of today, whatever a pipeline takes for granted. */
 const usualSteps = 20;
@@ -107,9 +122,18 @@ export async function paint(
   const output = options.output ?? fileNameOf(prompt);
   await assertWritable('--output', output);
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
+  if (options.preview) await assertWritable('--preview', options.preview);
   const latents = options.latents === undefined ? undefined : await readLatents(options.latents);
   const pictures = await readPictures(options);
   const loading = { options, report, signal };
+  if (options.plan || options.memoryBudget !== undefined) {
+    const plan = await planMemory(options.model ?? fileURLToPath(modelUrl), {
+      ...loadOptions(options.model, loading),
+      ...plannedPictures(options, pictures?.image),
+    });
+    reportPlan(plan, report);
+    if (options.plan) return;
+  }
   const { result, ...made } = await withPipeline(options.model, loading, async (pipeline) => {
     const defaults = options.model === undefined ? modelDefaults : pipeline.defaults;
     const settings = {
@@ -159,8 +183,8 @@ export async function paint(
         denoisingEnd: options.refinerStart ?? usualRefinerStart,
         outputType: 'latent',
       }),
+      ...vaeOptions(loading),
       signal,
-      onStep: ({ latents: _, ...event }) => report.send({ event: 'step', ...event }),
     });
     const ownScheduler = String(pipeline.schedulerConfig._class_name);
     return { ...settings, ownScheduler, scale: pipeline.vae.config.scale, result };
@@ -186,25 +210,68 @@ interface Loading {
   readonly signal: AbortSignal;
 }
 
-/** Loads a model, the embedded one unless another is given, does with it what is wanted, and frees it. */
-async function withPipeline<Result>(
-  model: string | undefined,
-  { options, report, signal }: Loading,
-  use: (pipeline: Pipeline) => Promise<Result>,
-): Promise<Result> {
+/** How a model is loaded. */
+function loadOptions(model: string | undefined, { options, report, signal }: Loading): LoadPipelineOptions {
   const isFirst = model === options.model;
-  const pipeline = await loadPipeline(model ?? fileURLToPath(modelUrl), {
+  return {
     device: options.device,
     dtype: options.dtype,
     // They are those of the model that is painted with, and not of the refiner.
     revision: isFirst ? options.revision : undefined,
     config: isFirst ? options.config : undefined,
+    previewVae: options.previewVae,
+    memoryBudget: options.memoryBudget,
     // Unless it is said here, the environment says it.
     localFilesOnly: options.offline,
     signal,
     onProgress: ({ download, ...event }) =>
       report.send(download ? { event: 'download', ...download } : { event: 'load', ...event }),
-  });
+  };
+}
+
+/** The pictures that memory is planned for. */
+function plannedPictures(
+  { width, height, images }: PaintOptions,
+  image: RgbImage | undefined,
+): Partial<PlannedPictures> {
+  const [wide, high] = [width ?? image?.width, height ?? image?.height];
+  return {
+    ...(wide !== undefined && { width: wide }),
+    ...(high !== undefined && { height: high }),
+    ...(images !== undefined && { pictures: images }),
+    fromImage: image !== undefined,
+  };
+}
+
+/** How pictures are decoded, at the end and after each step. */
+function vaeOptions({
+  options,
+  report,
+}: Loading): Pick<PipelineOptions, 'vaeTiling' | 'previewMethod' | 'onStep'> {
+  const { preview: path, previewVae } = options;
+  return {
+    vaeTiling: vaeTilings[options.vaeTiling],
+    previewMethod: options.previewMethod ?? (previewVae === undefined ? 'projection' : 'tiny'),
+    async onStep({ latents: _, preview, ...event }) {
+      report.send({ event: 'step', ...event });
+      if (path !== undefined) await writePreviews(path, await preview());
+    },
+  };
+}
+
+/** Writes what pictures become over what was there. */
+async function writePreviews(path: string, previews: readonly RgbImage[]): Promise<void> {
+  for (const [index, preview] of previews.entries())
+    await writeWhole(numberedPath(path, index), encodePng(preview));
+}
+
+/** Loads a model, the embedded one unless another is given, does with it what is wanted, and frees it. */
+async function withPipeline<Result>(
+  model: string | undefined,
+  loading: Loading,
+  use: (pipeline: Pipeline) => Promise<Result>,
+): Promise<Result> {
+  const pipeline = await loadPipeline(model ?? fileURLToPath(modelUrl), loadOptions(model, loading));
   try {
     return await use(pipeline);
   } finally {
@@ -240,7 +307,7 @@ function refine(
       eta: options.eta,
       truncatePrompt: options.truncatePrompt,
       signal,
-      onStep: ({ latents: _, ...event }) => report.send({ event: 'step', ...event }),
+      ...vaeOptions(loading),
     });
   });
 }
@@ -266,6 +333,8 @@ function fewStepOptions(kind: FewStepKind | undefined): Partial<PaintOptions> {
 
 /** Options that need another, and what that is. */
 const needs = [
+  ['previewVae', '--preview-vae', 'preview', 'the file to show'],
+  ['previewMethod', '--preview-method', 'preview', 'the file to show'],
   ['strength', '--strength', 'image', 'the picture to start from'],
   ['imageGuidanceScale', '--image-guidance-scale', 'image', 'the picture to change'],
   ['mask', '--mask', 'image', 'the picture that is masked'],

@@ -1,6 +1,7 @@
 // What the user sees while a picture is made: a progress bar, or JSON lines for programs.
-import type { LoadEvent } from '@emulsion/pipelines';
+import type { LoadEvent, MemoryPlan } from '@emulsion/pipelines';
 import { SingleBar } from 'cli-progress';
+import { planLines } from './plan-memory.ts';
 
 /** A file of a model from a hub, on its way here. */
 type DownloadEvent = NonNullable<LoadEvent['download']>;
@@ -17,6 +18,7 @@ export type ReportEvent =
       readonly timestep: number;
       readonly sigma: number;
     }
+  | ({ readonly event: 'plan' } & MemoryPlan)
   | { readonly event: 'note'; readonly message: string }
   | {
       readonly event: 'done';
@@ -103,6 +105,10 @@ export function terminalReport(): Report {
             });
           break;
         }
+        case 'plan':
+          close();
+          process.stderr.write(`${planLines(event).join('\n')}\n`);
+          break;
         case 'note':
           close();
           process.stderr.write(`Note: ${event.message}\n`);

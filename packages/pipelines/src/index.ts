@@ -32,7 +32,13 @@ export {
   type StableDiffusionPipeline,
 } from './load-pipeline.ts';
 export { type MemoryOptions, PipelineMemory } from './memory.ts';
-export { type ComponentMemory, formatBytes, type MemoryPlan, type PlannedPictures } from './memory-plan.ts';
+export {
+  assertWithinBudget,
+  type ComponentMemory,
+  formatBytes,
+  type MemoryPlan,
+  type PlannedPictures,
+} from './memory-plan.ts';
 export type { FolderFile } from './open-adapter.ts';
 export { type Margins, type OutpaintOptions, outpaint } from './outpaint.ts';
 export type { PaintOptions, PaintResult, PaintStepEvent } from './paint-options.ts';

@@ -119,7 +119,11 @@ export async function planMemory(
   source: string | Folder,
   { width, height, pictures, fromImage, ...options }: LoadPipelineOptions & Partial<PlannedPictures> = {},
 ): Promise<MemoryPlan> {
-  const pipeline = await openPipeline(source, options, false);
+  const onProgress = (event: LoadEvent) => {
+    // Parts are read, but not loaded.
+    if (event.download) options.onProgress?.(event);
+  };
+  const pipeline = await openPipeline(source, { ...options, onProgress }, false);
   try {
     const asked = Object.entries({ width, height, pictures, fromImage });
     return pipeline.plan(Object.fromEntries(asked.filter(([, value]) => value !== undefined)));

@@ -74,16 +74,14 @@ export function rehearse(
   return { peakBytes, leaving: [...leaving] };
 }
 
-/** Says that pictures do not fit. */
-export function budgetError(
-  { components, peakBytes, width, height }: MemoryPlan,
-  budget: number,
-): MemoryBudgetError {
+/** @throws {MemoryBudgetError} if pictures take more than a budget that was given */
+export function assertWithinBudget({ components, peakBytes, budgetBytes, width, height }: MemoryPlan): void {
+  if (budgetBytes === undefined || peakBytes <= budgetBytes) return;
   const largest = components.reduce((a, b) => (totalOf(b) > totalOf(a) ? b : a));
   const { component, weightBytes, activationBytes = 0 } = largest;
-  return new MemoryBudgetError(
-    { component, neededBytes: peakBytes, budgetBytes: budget },
-    `memoryBudget: a picture of ${width}×${height} takes ${formatBytes(peakBytes)} at least, and the budget is ${formatBytes(budget)}. The largest part is ${component}, with ${formatBytes(weightBytes)} of weights and ${formatBytes(activationBytes)} to compute with. Give a larger budget, a smaller size or smaller weights.`,
+  throw new MemoryBudgetError(
+    { component, neededBytes: peakBytes, budgetBytes },
+    `memoryBudget: a picture of ${width}×${height} takes ${formatBytes(peakBytes)} at least, and the budget is ${formatBytes(budgetBytes)}. The largest part is ${component}, with ${formatBytes(weightBytes)} of weights and ${formatBytes(activationBytes)} to compute with. Give a larger budget, a smaller size or smaller weights.`,
   );
 }
 

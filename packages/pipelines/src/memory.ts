@@ -3,7 +3,7 @@ import { type Cancellable, type Device, type PoolMember, SessionPool } from '@em
 import { InvalidArgumentError } from '@emulsion/tensor';
 import type { Vae, VaeMemory } from '@emulsion/vae';
 import {
-  budgetError,
+  assertWithinBudget,
   type MemoryPlan,
   type PlannedPart,
   type PlannedPictures,
@@ -106,11 +106,12 @@ export class PipelineMemory {
 
   /**
    * Loads the parts that fit beside each other in the budget, if there is one.
-   * @throws {MemoryBudgetError} if a picture of the model's own size does not fit, and the errors of `createSession`
+   * @throws {MemoryBudgetError} if not even a small picture does, and the errors of `createSession`
    */
   async load(options: Cancellable): Promise<void> {
     if (this.#options.memoryBudget === undefined) return;
-    this.#expect(this.#own);
+    const side = Math.min(64, this.#own.width, this.#own.height);
+    assertWithinBudget(this.plan({ width: side, height: side }));
     await this.#pool.loadWhatFits(options);
   }
 
@@ -189,11 +190,7 @@ export class PipelineMemory {
     const key = JSON.stringify(pictures);
     if (this.#expected.has(key)) return;
     this.#activations = Math.max(this.#activations, this.#working(pictures));
-    const { memoryBudget } = this.#options;
-    if (memoryBudget !== undefined) {
-      const plan = this.plan(pictures);
-      if (plan.peakBytes > memoryBudget) throw budgetError(plan, memoryBudget);
-    }
+    if (this.#options.memoryBudget !== undefined) assertWithinBudget(this.plan(pictures));
     this.#expected.add(key);
   }
 
