@@ -32,7 +32,7 @@ export interface UnetDenoiserOptions extends Cancellable {
  * @param workspace where the outputs lie
  */
 export function unetDenoiser(
-  unet: Unet,
+  unet: Pick<Unet, 'predict'>,
   workspace: Workspace,
   { totalSteps, ...options }: UnetDenoiserOptions = {},
 ): Denoiser<UnetCondition> {
