@@ -55,6 +55,40 @@ test('a checkpoint of 2022 with its old names decodes to the same picture', asyn
   expect(pictures[0]!.dims).toEqual([1, 3, 32, 32]);
 });
 
+/** The stored weights with one of them multiplied, in float32. */
+function scaled(file: Uint8Array, name: string, factor: number): Uint8Array {
+  const copy = file.slice();
+  const length = Number(new DataView(copy.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(copy.subarray(8, 8 + length))) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >;
+  const [start, end] = header[name]!.data_offsets.map((offset) => 8 + length + offset) as [number, number];
+  const values = new DataView(copy.buffer);
+  for (let at = start; at < end; at += 4) values.setFloat32(at, values.getFloat32(at, true) * factor, true);
+  return copy;
+}
+
+test('activations above all numbers of float16 overflow nowhere: every device computes in float32', async () => {
+  const z = createRng({ kind: 'torch-cpu', seed: 3 }).normal([1, 4, 4, 4]);
+  // The first convolution gives about as much as its weights: some millions, where float16 ends at 65504.
+  const huge = scaled(weights, 'decoder.conv_in.weight', 1e8);
+  const decoded = [];
+  for (const file of [weights, huge]) {
+    const folder = memoryFolder({
+      'config.json': JSON.stringify(config),
+      'diffusion_pytorch_model.safetensors': file,
+    });
+    const vae = await loadVae(folder, { device });
+    decoded.push(await vae.decode(z), await vae.decode(z, { tiling: true }));
+    await vae.dispose();
+  }
+  const [plain, , whole, tiled] = decoded;
+  expect(whole!.data.every(Number.isFinite)).toBe(true);
+  expect(worst(whole!, tiled!)).toBeLessThan(2 / 255 / 10);
+  expect(worst(whole!, plain!)).toBeGreaterThan(0.01);
+});
+
 test('pictures and latents that it cannot take are refused with what it takes', async () => {
   const vae = await loadVae(stored, { device });
   await expect(vae.encode(zeros([1, 3, 60, 64]))).rejects.toThrow(
