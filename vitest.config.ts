@@ -9,6 +9,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, '**/*.browser.test.ts'],
     pool: 'forks',
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     onConsoleLog(log) {
       throw new Error(`unexpected console output in a test: ${log}`);
     },

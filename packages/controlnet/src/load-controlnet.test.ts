@@ -1,14 +1,7 @@
-import {
-  type Folder,
-  memoryFolder,
-  openWeights,
-  readJson,
-  readTensor,
-  writeSafetensors,
-} from '@emulsion/checkpoints';
+import type { Folder } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { cpuOps, createRng, type Tensor, zeros } from '@emulsion/tensor';
-import { createTestDevice, openFixture } from '@emulsion/testing';
+import { changedComponent, createTestDevice, openFixture, readWeights } from '@emulsion/testing';
 import { loadUnet } from '@emulsion/unet';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { addResiduals } from './add-residuals.ts';
@@ -32,13 +25,7 @@ const inputs = {
   controlnetCond: rng.uniform([2, 3, 64, 64]),
 };
 
-async function folderWith(changes: Record<string, unknown>): Promise<Folder> {
-  const config = (await readJson(stored, 'config.json')) as Record<string, unknown>; // an object, as in every model
-  return memoryFolder({
-    'config.json': JSON.stringify({ ...config, ...changes }),
-    'diffusion_pytorch_model.safetensors': await stored.read('diffusion_pytorch_model.safetensors'),
-  });
-}
+const folderWith = (changes: Record<string, unknown>) => changedComponent(stored, changes);
 
 function expectClose(actual: Tensor, expected: Tensor, tolerance = 1e-5): void {
   expect(actual.dims).toEqual(expected.dims);
@@ -113,10 +100,9 @@ test('what several networks add is their sum', async () => {
 
 test('a ControlNet of Stable Diffusion XL takes what its U-Net takes, and fits its skip connections', async () => {
   const folder = await openFixture('golden/open/models/sdxl/unet');
-  const config = (await readJson(folder, 'config.json')) as Record<string, unknown>; // an object, as in every model
-  const copied = [...(await openWeights(folder)).values()]
-    .filter(({ name }) => !/^up_blocks|^conv_norm_out|^conv_out/.test(name))
-    .map(async (weight) => [weight.name, await readTensor(folder, weight)] as const);
+  const copied = Object.entries(await readWeights(folder)).filter(
+    ([name]) => !/^up_blocks|^conv_norm_out|^conv_out/.test(name),
+  );
   const random = (...dims: number[]) => cpuOps.affine(rng.normal(dims), 0.1, 0);
   const convolution = (name: string, inChannels: number, outChannels: number, kernel: number) => [
     [`${name}.weight`, random(outChannels, inChannels, kernel, kernel)] as const,
@@ -131,12 +117,11 @@ test('a ControlNet of Stable Diffusion XL takes what its U-Net takes, and fits i
     convolution('controlnet_mid_block', 16, 16, 1),
   ].flat();
   const xl = await loadControlNet(
-    memoryFolder({
-      'config.json': JSON.stringify({ ...config, conditioning_embedding_out_channels: [4, 8] }),
-      'diffusion_pytorch_model.safetensors': writeSafetensors(
-        Object.fromEntries([...(await Promise.all(copied)), ...own]),
-      ),
-    }),
+    await changedComponent(
+      folder,
+      { conditioning_embedding_out_channels: [4, 8] },
+      Object.fromEntries([...copied, ...own]),
+    ),
     { device },
   );
   expect(xl.unusedWeights).toEqual([]);

@@ -1,15 +1,8 @@
-import {
-  type Folder,
-  memoryFolder,
-  openWeights,
-  readJson,
-  readTensor,
-  writeSafetensors,
-} from '@emulsion/checkpoints';
+import { type Folder, memoryFolder, readJson, writeSafetensors } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { createScheduler } from '@emulsion/schedulers';
 import { createRng, type Tensor, tensor } from '@emulsion/tensor';
-import { createTestDevice, openFixture } from '@emulsion/testing';
+import { createTestDevice, openFixture, readWeights } from '@emulsion/testing';
 import { loadSdxlPromptEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -40,8 +33,7 @@ async function refinerOf(sdxl: Folder): Promise<Folder> {
     files[path] = await sdxl.read(path);
   const unet = sdxl.subfolder('unet');
   const weights: Record<string, Tensor> = {};
-  for (const [name, weight] of await openWeights(unet)) {
-    const value = await readTensor(unet, weight);
+  for (const [name, value] of Object.entries(await readWeights(unet))) {
     const isText = /attn2\.to_[kv]\.weight$/.test(name);
     // The text has 40 channels instead of 72; beside 32 of it there are 5 numbers with 8 features each.
     if (isText) weights[name] = columns(value, 32, 72);

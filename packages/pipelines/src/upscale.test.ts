@@ -1,15 +1,8 @@
-import {
-  type Folder,
-  memoryFolder,
-  openWeights,
-  readJson,
-  readTensor,
-  writeSafetensors,
-} from '@emulsion/checkpoints';
+import { type Folder, memoryFolder, readJson, writeSafetensors } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { createScheduler } from '@emulsion/schedulers';
 import { createRng, type Tensor, tensor } from '@emulsion/tensor';
-import { createTestDevice, openFixture } from '@emulsion/testing';
+import { createTestDevice, openFixture, readWeights } from '@emulsion/testing';
 import { loadPromptEncoder } from '@emulsion/text-encoder';
 import { loadUnet } from '@emulsion/unet';
 import { loadVae } from '@emulsion/vae';
@@ -44,12 +37,12 @@ async function upscalerOf(model: Folder): Promise<Folder> {
   ])
     files[path] = await model.read(path);
   const rng = createRng({ kind: 'torch-cpu', seed: 9 });
-  const unet = await tensorsOf(model.subfolder('unet'));
+  const unet = await readWeights(model.subfolder('unet'));
   const [channels = 0] = unet['conv_in.weight']!.dims;
   unet['conv_in.weight'] = besides(unet['conv_in.weight']!, rng.normal([channels, 3, 3, 3]));
   unet['class_embedding.weight'] = rng.normal([40, unet['time_embedding.linear_2.bias']!.dims[0]!]);
   const vae = Object.fromEntries(
-    Object.entries(await tensorsOf(model.subfolder('vae'))).flatMap(([name, value]) => {
+    Object.entries(await readWeights(model.subfolder('vae'))).flatMap(([name, value]) => {
       const [, level] = /(?:down|up)_blocks\.(\d)\./.exec(name) ?? [];
       // The third of four resolutions is left out: it has as many channels as the second.
       if (level === '2') return [];
@@ -83,13 +76,6 @@ async function upscalerOf(model: Folder): Promise<Folder> {
     }),
   });
   return memoryFolder(files, 'upscaler');
-}
-
-async function tensorsOf(component: Folder): Promise<Record<string, Tensor>> {
-  const tensors: Record<string, Tensor> = {};
-  for (const [name, weight] of await openWeights(component))
-    tensors[name] = await readTensor(component, weight);
-  return tensors;
 }
 
 /** Tensors joined along the second axis. */

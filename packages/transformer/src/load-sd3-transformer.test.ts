@@ -1,14 +1,7 @@
-import {
-  type Folder,
-  memoryFolder,
-  openWeights,
-  readJson,
-  readTensor,
-  writeSafetensors,
-} from '@emulsion/checkpoints';
+import { type Folder, readJson } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { createRng, type Tensor, tensor, zeros } from '@emulsion/tensor';
-import { createTestDevice, openFixture } from '@emulsion/testing';
+import { changedComponent, createTestDevice, openFixture, readWeights } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadSd3Transformer } from './load-sd3-transformer.ts';
 import { parseSd3TransformerConfig } from './sd3-config.ts';
@@ -35,11 +28,10 @@ const worst = (a: Tensor, b: Tensor) =>
 
 /** The model with a second attention in its first block, whose gate is `gate` everywhere. */
 async function withDualAttention(gate: number): Promise<Folder> {
-  const tensors: Record<string, Tensor> = {};
-  for (const [name, weight] of await openWeights(stored)) {
-    tensors[name] = await readTensor(stored, weight);
+  const tensors = await readWeights(stored);
+  for (const [name, value] of Object.entries(tensors)) {
     if (/^transformer_blocks\.0\.attn\.(to_[qkv]|to_out|norm_[qk])/.test(name))
-      tensors[name.replace('.attn.', '.attn2.')] = tensors[name];
+      tensors[name.replace('.attn.', '.attn2.')] = value;
   }
   const longer = (name: string, dims: readonly number[], fill: number) => {
     const { data } = tensors[name]!;
@@ -50,10 +42,7 @@ async function withDualAttention(gate: number): Promise<Folder> {
   };
   longer('transformer_blocks.0.norm1.linear.weight', [9 * 32, 32], 0);
   longer('transformer_blocks.0.norm1.linear.bias', [9 * 32], gate);
-  return memoryFolder({
-    'config.json': JSON.stringify({ ...config, dual_attention_layers: [0] }),
-    'diffusion_pytorch_model.safetensors': writeSafetensors(tensors),
-  });
+  return changedComponent(stored, { dual_attention_layers: [0] }, tensors);
 }
 
 test('a second attention adds what its gate lets through', async () => {

@@ -1,24 +1,20 @@
-import { memoryFolder, openWeights, readJson, readTensor, writeSafetensors } from '@emulsion/checkpoints';
+import type { Folder } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { cpuOps, createRng, type Tensor, tensor, zeros } from '@emulsion/tensor';
-import { createTestDevice, openFixture } from '@emulsion/testing';
+import { changedComponent, createTestDevice, openFixture, readWeights } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadUnet, type UnetInputs } from './load-unet.ts';
 
 type Tensors = Readonly<Record<string, Tensor>>;
 
 let device: Device;
-let config: Readonly<Record<string, unknown>>;
+let stored: Folder;
 let weights: Tensors;
 beforeAll(async () => {
   device = await createTestDevice();
-  const folder = await openFixture('golden/open/models/lcm/unet');
-  // An object, as in every model. 8 and 16 channels, 32 of the time embedding.
-  config = (await readJson(folder, 'config.json')) as typeof config;
-  const read = [...(await openWeights(folder)).values()].map(
-    async (weight) => [weight.name, await readTensor(folder, weight)] as const,
-  );
-  weights = Object.fromEntries(await Promise.all(read));
+  // 8 and 16 channels, 32 of the time embedding.
+  stored = await openFixture('golden/open/models/lcm/unet');
+  weights = await readWeights(stored);
 });
 afterAll(() => device.dispose());
 
@@ -26,14 +22,8 @@ const rng = createRng({ kind: 'torch-cpu', seed: 0 });
 const random = (...dims: number[]) => cpuOps.affine(rng.normal(dims), 0.1, 0);
 const inputs = { sample: random(2, 4, 8, 8), timestep: 400, encoderHiddenStates: random(2, 77, 32) };
 
-const load = (changes: Record<string, unknown>, tensors: Tensors) =>
-  loadUnet(
-    memoryFolder({
-      'config.json': JSON.stringify({ ...config, ...changes }),
-      'diffusion_pytorch_model.safetensors': writeSafetensors(tensors),
-    }),
-    { device },
-  );
+const load = async (changes: Record<string, unknown>, tensors: Tensors) =>
+  loadUnet(await changedComponent(stored, changes, tensors), { device });
 
 async function predict(
   changes: Record<string, unknown>,
