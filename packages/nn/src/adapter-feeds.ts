@@ -228,7 +228,9 @@ function join(input: Value, slot: SlotInput, parts: readonly Tensor[]): Tensor {
     slot.kind,
     counts.reduce((sum, count) => sum + count, 0),
   );
-  const joined = zeros(shape.map((dim) => (typeof dim === 'number' ? dim : rows)));
+  const dims = shape.map((dim) => (typeof dim === 'number' ? dim : rows));
+  if (parts.length === 1 && counts[0] === rows) return tensor(parts[0]!.data, dims);
+  const joined = zeros(dims);
   let start = 0;
   for (const [i, { data }] of parts.entries()) {
     if (free === 0) {

@@ -11,3 +11,4 @@ export {
   type ServeWorkerOptions,
   serveWorker,
 } from './serve-worker.ts';
+export type { WorkerAdapterSettings, WorkerAdapters, WorkerAddAdapterOptions } from './worker-adapters.ts';

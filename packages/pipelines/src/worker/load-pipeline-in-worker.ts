@@ -16,6 +16,7 @@ import {
   type WorkerMessage,
 } from './protocol.ts';
 import { decodeError } from './wire-error.ts';
+import { adaptersBy, type WorkerAdapters } from './worker-adapters.ts';
 
 /** As without a worker, but for what cannot be posted to one. */
 export interface LoadPipelineInWorkerOptions extends Omit<LoadPipelineOptions, 'device' | 'storage'> {
@@ -27,6 +28,8 @@ export interface LoadPipelineInWorkerOptions extends Omit<LoadPipelineOptions, '
 export interface WorkerPipeline extends PipelineDescription {
   /** Without an `image` from the prompt alone, with one from that. */
   (options: PipelineRequest): Promise<PaintResult>;
+  /** What changes the model while it stays loaded; files are posted. */
+  readonly adapters: WorkerAdapters;
   /** Frees the model. The worker itself lives on, for another pipeline or until it is terminated. */
   dispose(): Promise<void>;
 }
@@ -49,7 +52,12 @@ export async function loadPipelineInWorker(
       { type: 'load', call: loadCall, source, options },
       { signal, onProgress },
     );
-    return Object.assign(painter(connection), description, { dispose: () => connection.dispose() });
+    return Object.assign(painter(connection), description, {
+      adapters: adaptersBy((request) =>
+        connection.call({ type: 'adapters', call: connection.nextCall(), request }, {}),
+      ),
+      dispose: () => connection.dispose(),
+    });
   } catch (error) {
     // Loaded after all, or not: what there is of it goes.
     void connection.dispose().catch(() => {});

@@ -7,6 +7,7 @@ import type { LoadEvent, Pipeline } from '../load-pipeline.ts';
 import type { PaintResult } from '../paint-options.ts';
 import type { StepEvent } from '../run-sampler.ts';
 import type { WireError } from './wire-error.ts';
+import type { AdapterAnswer, AdapterRequest } from './worker-adapters.ts';
 
 /** What of a pipeline is data. */
 export interface PipelineDescription {
@@ -37,6 +38,7 @@ export const loadCall = 0;
 export type ClientMessage =
   | { readonly type: 'load'; readonly call: number; readonly source: unknown; readonly options: object }
   | { readonly type: 'paint'; readonly call: number; readonly request: object }
+  | { readonly type: 'adapters'; readonly call: number; readonly request: AdapterRequest }
   | { readonly type: 'dispose'; readonly call: number }
   | { readonly type: 'abort'; readonly call: number }
   /** What the step is to look like, or its latents, asked while the worker waits with it. */
@@ -57,7 +59,7 @@ export type WorkerMessage =
   | {
       readonly type: 'done';
       readonly call: number;
-      readonly outcome: Outcome<PipelineDescription | PaintResult | undefined>;
+      readonly outcome: Outcome<PipelineDescription | PaintResult | AdapterAnswer | undefined>;
     };
 
 /** How something ended. */

@@ -16,6 +16,7 @@ import type {
 } from './protocol.ts';
 import { transferables } from './transferables.ts';
 import { encodeError } from './wire-error.ts';
+import { answerAdapters } from './worker-adapters.ts';
 
 /** What a source may be opened with. */
 export interface OpenSourceContext {
@@ -122,6 +123,8 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
       case 'paint':
         // The client's own types let nothing else through.
         return answer(call, (running) => paint(call, data.request as PipelineRequest, running));
+      case 'adapters':
+        return answer(call, () => answerAdapters(pipeline!.adapters, data.request));
       case 'dispose':
         await answer(call, dispose);
         return port.close();

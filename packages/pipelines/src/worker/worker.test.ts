@@ -56,6 +56,26 @@ test('the picture is the same as without a worker, in every number', async () =>
   expect(await pipeline(request)).toEqual(await direct(request));
 });
 
+test('adapters change the model in the worker, and what is refused there is an error here', async () => {
+  // Node posts no files, as browsers do.
+  const files = new URL('../../../../fixtures/golden/open/adapters/files/', import.meta.url);
+  const file = fileURLToPath(new URL('lora_kohya.safetensors', files));
+  const { adapters } = pipeline;
+  const plain = await pipeline(small);
+  const info = await adapters.add(file, { name: 'ink', strength: 0.5 });
+  expect(info).toMatchObject({ name: 'ink', kind: 'lora', strength: 0.5 });
+  expect(info.report.unmatched).toEqual([]);
+  expect((await pipeline(small)).latents).not.toEqual(plain.latents);
+  await adapters.set('ink', 0);
+  expect(await pipeline(small)).toEqual(plain);
+  expect((await adapters.list()).map(({ strength }) => strength)).toEqual([0]);
+  const error = await rejection(adapters.set('pen', 1));
+  expect(InvalidArgumentError.is(error)).toBe(true);
+  expect(error.message).toBe('adapters: there is no "pen". There are "ink".');
+  await adapters.remove('ink');
+  expect(await adapters.list()).toEqual([]);
+});
+
 test('a picture goes in too, and stays with the caller', async () => {
   const { images } = await pipeline(small);
   const request = { prompt: 'a dog', image: images[0]!, strength: 0.5, numInferenceSteps: 4, seed: 1 };
