@@ -1,4 +1,4 @@
-import { type Folder, memoryFolder, readJson } from '@emulsion/checkpoints';
+import { type Folder, memoryFolder, openSafetensors, readJson, readTensor } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
 import { loadT2iAdapter, type T2iAdapter } from '@emulsion/t2i-adapter';
 import { cpuOps, createRng, type Tensor, zeros } from '@emulsion/tensor';
@@ -21,10 +21,10 @@ const rng = createRng({ kind: 'torch-cpu', seed: 0 });
 const picture = rng.uniform([1, 3, 64, 64]);
 const painting = { pictures: 2, width: 64, height: 64, totalSteps: 5, ops: cpuOps };
 
-function expectClose(actual: Tensor, expected: Tensor): void {
+function expectClose(actual: Tensor, expected: Tensor, tolerance = 1e-5): void {
   expect(actual.dims).toEqual(expected.dims);
   const worst = actual.data.reduce((max, value, i) => Math.max(max, Math.abs(value - expected.data[i]!)), 0);
-  expect(worst).toBeLessThan(1e-5);
+  expect(worst).toBeLessThan(tolerance);
 }
 
 test('several pictures are followed at once, each with its own scale', async () => {
@@ -100,6 +100,25 @@ test('a pipeline is given T2I-Adapters, paints in the size of the picture, and i
   expect((await pipeline({ ...wide, adapterConditioningScale: 0 })).latents).toEqual(latents);
   expect((await pipeline({ ...wide, adapterConditioningFactor: 0 })).latents).toEqual(latents);
   await expect(pipeline(request)).rejects.toThrow('adapterImage: 0 came');
+  await pipeline.dispose();
+});
+
+test('a T2I-Adapter gives what it gives in diffusers', async () => {
+  const model = await openFixture('golden/open/models/sd1');
+  const pipeline = await loadPipeline(model, { device, t2iAdapters: [recorded.subfolder('t2i-adapter')] });
+  const inputs = await openSafetensors(recorded, 'expected.safetensors');
+  const outputs = await openSafetensors(recorded, 'pipelines.safetensors');
+  const bytes = await readTensor(recorded, inputs.get('t2i.full.picture')!);
+  const { latents } = await pipeline({
+    prompt: 'a photo of a cat',
+    negativePrompt: 'blurry',
+    numInferenceSteps: 3,
+    guidanceScale: 5,
+    seed: 7,
+    adapterImage: cpuOps.affine(bytes, 1 / 255, 0),
+    adapterConditioningScale: 0.8,
+  });
+  expectClose(latents, await readTensor(recorded, outputs.get('t2i')!), 1e-4);
   await pipeline.dispose();
 });
 

@@ -150,6 +150,26 @@ test('a pipeline is given an IP-Adapter, whose encoder lies beside it, and paint
   await leaving.dispose();
 });
 
+test('two IP-Adapters give what they give in diffusers', async () => {
+  const files = ['ip-adapter_sd1.safetensors', 'ip-adapter-plus_sd1.safetensors'];
+  const pipeline = await load({ ipAdapters: files.map((path) => ({ source: file(path) })) });
+  const [wide, high] = [await picture('wide'), await picture('high')];
+  const { latents } = await pipeline({
+    prompt: 'a photo of a cat',
+    negativePrompt: 'blurry',
+    numInferenceSteps: 3,
+    guidanceScale: 5,
+    width: 64,
+    height: 64,
+    seed: 7,
+    ipAdapterImage: [[wide, high], high],
+    ipAdapterScale: [0.6, 0.4],
+  });
+  const weights = await openSafetensors(recorded, 'pipelines.safetensors');
+  expectClose(latents, await readTensor(recorded, weights.get('ip')!));
+  await pipeline.dispose();
+});
+
 test('adapters for other models, and encoders that are missing or others, are refused when they are loaded', async () => {
   await expect(load({ ipAdapters: [{ source: file('ip-adapter_sdxl.safetensors') }] })).rejects.toThrow(
     'ip-adapter: "1.to_k_ip.weight" is [16, 72], for down_blocks.0.attentions.0.transformer_blocks.0.attn2 of this U-Net it must be [16, 32].',
