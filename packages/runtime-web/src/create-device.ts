@@ -70,7 +70,9 @@ async function open(
   let device: WebDevice | undefined;
   try {
     const onnxruntime = await Onnxruntime.for(kind, options);
-    device = new WebDevice(onnxruntime, card);
+    // Pages without WebGPU do without its kernels.
+    const webgpu = card && (await import('./webgpu/gpu-workspace.ts'));
+    device = new WebDevice(onnxruntime, card, webgpu?.workspaceOpener);
     await probe(device);
     await prepare(device, onnxruntime);
     return device;

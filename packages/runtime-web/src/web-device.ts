@@ -22,10 +22,9 @@ import { separateWeights } from './external-weights.ts';
 import { nameOf } from './graphics-card.ts';
 import { messageOf } from './message-of.ts';
 import { isCrash, type Onnxruntime } from './onnxruntime.ts';
-import { GpuMemory } from './webgpu/gpu-memory.ts';
+import type { GpuMemory } from './webgpu/gpu-memory.ts';
 import { GpuTensor } from './webgpu/gpu-tensor.ts';
-import { GpuWorkspace } from './webgpu/gpu-workspace.ts';
-import { KernelRunner } from './webgpu/kernel.ts';
+import type { GpuWorkspace, workspaceOpener } from './webgpu/gpu-workspace.ts';
 
 /** What goes wrong is thrown; onnxruntime need not print it as well. */
 const silently = { logSeverityLevel: 4 } as const;
@@ -34,11 +33,11 @@ const silently = { logSeverityLevel: 4 } as const;
 const locate = (file: FileRef) => (file.kind === 'path' ? file.path : file.name);
 
 /** An output of a graph, in the workspace or on the host. */
-async function takeOutput(value: OnnxTensor, workspace: GpuWorkspace | undefined): Promise<Tensor> {
+async function takeOutput(value: OnnxTensor, memory: GpuMemory | undefined): Promise<Tensor> {
   const { type, dims } = value;
   if (type !== 'float32') throw new Error(`an output is ${type}, float32 was expected`);
   // Without elements, it lies nowhere.
-  if (workspace && value.location === 'gpu-buffer') return workspace.memory.copy(value.gpuBuffer, dims);
+  if (memory && value.location === 'gpu-buffer') return memory.copy(value.gpuBuffer, dims);
   return tensor((await value.getData()) as Float32Array, dims); // the type says so
 }
 
@@ -124,14 +123,14 @@ class WebSession implements Session {
     const run = this.#device.exclusively(async (onnxruntime) => {
       // Whoever stopped waiting while others ran needs no run.
       signal?.throwIfAborted();
-      const own = workspace instanceof GpuWorkspace ? workspace : undefined;
-      await own?.memory.makeRoom();
+      const memory = workspace && this.#device.memoryOf(workspace);
+      await memory?.makeRoom();
       const inputs = Object.entries(feeds).map(([name, feed]) => [name, toInput(onnxruntime, feed)]);
       let outputs: InferenceSession.ReturnType = {};
       try {
         outputs = await loaded.run(Object.fromEntries(inputs), silently);
         const taken = Object.entries(outputs).map(
-          async ([name, value]) => [name, await takeOutput(value, own)] as const,
+          async ([name, value]) => [name, await takeOutput(value, memory)] as const,
         );
         return Object.fromEntries(await Promise.all(taken));
       } catch (cause) {
@@ -161,12 +160,16 @@ export class WebDevice implements Device {
   readonly #onnxruntime: Onnxruntime;
   readonly #card: GPUDevice | undefined;
   readonly #sessions = new Set<Session>();
-  #kernels: KernelRunner | undefined;
+  readonly #openWorkspace: (() => GpuWorkspace) | undefined;
+  readonly #memories = new WeakMap<Workspace, GpuMemory>();
   /** Aborted when the device goes away, with the error that says why. */
   readonly #gone = new AbortController();
 
-  /** @param card the graphics card for WebGPU, which from now on is the device's own; none for WebAssembly */
-  constructor(onnxruntime: Onnxruntime, card?: GPUDevice) {
+  /**
+   * @param card the graphics card for WebGPU, which from now on is the device's own; none for WebAssembly
+   * @param opener makes what opens workspaces on the card; without it they are on the host
+   */
+  constructor(onnxruntime: Onnxruntime, card?: GPUDevice, opener?: typeof workspaceOpener) {
     this.kind = card ? 'webgpu' : 'wasm';
     // A driver must first show that it can compute the fused form.
     this.dialect = card
@@ -188,6 +191,12 @@ export class WebDevice implements Device {
         };
     this.#onnxruntime = onnxruntime;
     this.#card = card;
+    const whileThere = <T>(work: Promise<T>) => untilAborted(work, this.#gone.signal);
+    const whenIdle = (work: () => void) => {
+      // The memory of a card that went away went with it.
+      this.exclusively(async () => work()).catch(() => undefined);
+    };
+    this.#openWorkspace = card && opener?.({ device: card, whileThere }, whenIdle);
     card?.lost.then(({ message }) => {
       const reason = message === '' ? 'the browser does not say why' : message;
       this.#gone.abort(
@@ -246,15 +255,15 @@ export class WebDevice implements Device {
   }
 
   openWorkspace(): Workspace {
-    const device = this.#card;
-    if (!device) return hostWorkspace;
-    this.#kernels ??= new KernelRunner(device);
-    const whileThere = <T>(work: Promise<T>) => untilAborted(work, this.#gone.signal);
-    const whenIdle = (work: () => void) => {
-      // The memory of a card that went away went with it.
-      this.exclusively(async () => work()).catch(() => undefined);
-    };
-    return new GpuWorkspace(new GpuMemory({ device, whileThere }), this.#kernels, whenIdle);
+    const workspace = this.#openWorkspace?.();
+    if (!workspace) return hostWorkspace;
+    this.#memories.set(workspace, workspace.memory);
+    return workspace;
+  }
+
+  /** The memory on the card of a workspace, if it is one of this device's. */
+  memoryOf(workspace: Workspace): GpuMemory | undefined {
+    return this.#memories.get(workspace);
   }
 
   async hold(tensor: AnyTensor): Promise<HeldTensor> {

@@ -17,7 +17,7 @@ import { WebDevice } from '../web-device.ts';
 import { GpuMemory } from './gpu-memory.ts';
 import { gpuOps } from './gpu-ops.ts';
 import type { GpuTensor } from './gpu-tensor.ts';
-import type { GpuWorkspace } from './gpu-workspace.ts';
+import { type GpuWorkspace, workspaceOpener } from './gpu-workspace.ts';
 import { KernelRunner } from './kernel.ts';
 
 let device: Device;
@@ -284,7 +284,7 @@ describe('a card of its own', () => {
 
 test('a card that goes away is said to have gone, also to whom reads', async () => {
   const card = await openGraphicsCard();
-  const lost = new WebDevice(await Onnxruntime.for('webgpu', {}), card);
+  const lost = new WebDevice(await Onnxruntime.for('webgpu', {}), card, workspaceOpener);
   const space = lost.openWorkspace();
   const x = space.ops.combine([1, a]);
   const reading = rejection(space.read(x));

@@ -1,10 +1,10 @@
 // A workspace on a graphics card: latents stay there between the runs of the network.
 import type { Workspace } from '@emulsion/runtime';
 import { sizeOf, type Tensor, type TensorOps, tensor } from '@emulsion/tensor';
-import { bufferOf, type GpuMemory } from './gpu-memory.ts';
+import { bufferOf, type Card, GpuMemory } from './gpu-memory.ts';
 import { gpuOps } from './gpu-ops.ts';
 import { GpuTensor } from './gpu-tensor.ts';
-import type { KernelRunner } from './kernel.ts';
+import { KernelRunner } from './kernel.ts';
 import { countNonFiniteKernel } from './sample-kernels.ts';
 
 /** The workspace of one piece of work on a card. */
@@ -52,4 +52,13 @@ export class GpuWorkspace implements Workspace {
     this.memory.end();
     this.#whenIdle(() => this.memory.destroy());
   }
+}
+
+/**
+ * What opens the workspaces of a card, whose kernels are compiled once for all of them.
+ * @param whenIdle as of `GpuWorkspace`
+ */
+export function workspaceOpener(card: Card, whenIdle: (work: () => void) => void): () => GpuWorkspace {
+  const kernels = new KernelRunner(card.device);
+  return () => new GpuWorkspace(new GpuMemory(card), kernels, whenIdle);
 }
