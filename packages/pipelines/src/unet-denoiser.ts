@@ -1,6 +1,6 @@
 // A U-Net as a denoiser whose conditions are its inputs beside sample and timestep.
 import type { Denoiser, Evaluation } from '@emulsion/guidance';
-import type { Cancellable, Workspace } from '@emulsion/runtime';
+import { type Cancellable, hostWorkspace, type Workspace } from '@emulsion/runtime';
 import { cpuOps, type Tensor, type TensorOps } from '@emulsion/tensor';
 import type { Unet, UnetInputs } from '@emulsion/unet';
 import { type Control, controlResiduals } from './controls.ts';
@@ -29,11 +29,11 @@ export interface UnetDenoiserOptions extends Cancellable {
 
 /**
  * Evaluations whose conditions differ in no more than their values run as one batch, others one after the other.
- * @param workspace where the outputs lie
+ * @param workspace where the outputs lie; in memory unless given
  */
 export function unetDenoiser(
   unet: Pick<Unet, 'predict'>,
-  workspace: Workspace,
+  workspace: Workspace = hostWorkspace,
   { totalSteps, ...options }: UnetDenoiserOptions = {},
 ): Denoiser<UnetCondition> {
   const { ops } = workspace;
