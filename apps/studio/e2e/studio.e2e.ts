@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { decodePng, encodePng } from '@emulsion/image';
@@ -12,7 +13,8 @@ import {
 import { type OpenedStudio, openStudio } from './open-studio.ts';
 
 // One visit, in the order in which a visitor does things: each test goes on where the one before ended.
-const sd1 = fileURLToPath(new URL('../../../fixtures/golden/open/models/sd1', import.meta.url));
+const fixtures = fileURLToPath(new URL('../../../fixtures', import.meta.url));
+const sd1 = join(fixtures, 'golden/open/models/sd1');
 let hub: HubServer;
 let studio: OpenedStudio;
 let page: Page;
@@ -210,6 +212,46 @@ test('a folder of one’s own takes the place of the model', async () => {
   await button('Paint').click();
   await waitForStatus(/^The picture is done, in /);
   expect(await settingsText()).toContain('Model: sd1');
+  await page.getByRole('button', { name: 'The embedded one' }).click();
+  await waitForModel('Emulsion default');
+});
+
+test('files of adapters change the model, each with a slider and a report', async () => {
+  await field('A folder of yours').setInputFiles(sd1);
+  await waitForModel('sd1');
+  await field('Steps').fill('2');
+  await field('Seed').fill('5');
+  const paint = async () => {
+    await button('Paint').click();
+    await waitForStatus(/^The picture is done, in /);
+    return pictures()
+      .first()
+      .evaluate(async (image: HTMLImageElement) => {
+        const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+        return bytes.join();
+      });
+  };
+  const plain = await paint();
+  const file = 'golden/open/adapters/files/lora_kohya.safetensors';
+  await field('Add LoRAs, hypernetworks or embeddings').setInputFiles(join(fixtures, file));
+  await waitForStatus(/^lora_kohya changes the model$/);
+  expect(await page.getByRole('region', { name: 'Adapters' }).textContent()).toMatch(
+    /lora_kohya: 1\.00[\s\S]*\d+ modules are changed\.Rank 4\./,
+  );
+  expect(await paint()).not.toBe(plain);
+  await page.getByRole('slider').fill('0');
+  await page.getByText('lora_kohya: 0.00').waitFor();
+  expect(await paint()).toBe(plain);
+  await studio.screenshot('adapters');
+  const damaged = { name: 'cut.safetensors', mimeType: '', buffer: Buffer.from('no header') };
+  await field('Add LoRAs, hypernetworks or embeddings').setInputFiles(damaged);
+  await page
+    .getByText(/cut\.safetensors/)
+    .first()
+    .waitFor();
+  await button('Remove lora_kohya').click();
+  await waitForStatus(/^lora_kohya is gone$/);
+  expect(await paint()).toBe(plain);
   await page.getByRole('button', { name: 'The embedded one' }).click();
   await waitForModel('Emulsion default');
 });

@@ -1,16 +1,21 @@
-// What a visitor drops on the page: a picture with settings in it, or a model's folder.
+// What a visitor drops on the page: a picture with settings in it, a model's folder, or files of adapters.
+import { isAdapterFile } from './adapters.ts';
 import type { ModelSource, PlacedFile } from './model-source.ts';
 
 export type Dropped =
   | { readonly kind: 'picture'; readonly file: File }
+  | { readonly kind: 'adapters'; readonly files: readonly File[] }
   | { readonly kind: 'model'; readonly source: ModelSource };
 
 /** Understands a drop. The browser forgets its items when the event is over, so they are all asked at once. */
 export function readDrop(items: DataTransferItemList): Promise<Dropped | undefined> {
-  const [item] = [...items].filter(({ kind }) => kind === 'file');
+  const all = [...items].filter(({ kind }) => kind === 'file');
+  const [item] = all;
   const entry = item?.webkitGetAsEntry();
   const file = item?.getAsFile();
   if (entry?.isDirectory) return readFolder(entry as FileSystemDirectoryEntry);
+  const files = all.flatMap((each) => each.getAsFile() ?? []);
+  if (files.length > 0 && files.every(isAdapterFile)) return Promise.resolve({ kind: 'adapters', files });
   return Promise.resolve(file ? { kind: 'picture', file } : undefined);
 }
 

@@ -1,7 +1,9 @@
 // The page: what to paint with on one side, the picture and the gallery on the other.
 import { useEffect, useState } from 'preact/hooks';
+import { addAdapters } from '../adapters.ts';
 import { readDrop } from '../dropped.ts';
 import { announcement, chooseModel, painting, stop, takeSettings } from '../studio.ts';
+import { AdaptersPanel } from './adapters-panel.tsx';
 import { DeviceReport } from './device-report.tsx';
 import { Easel } from './easel.tsx';
 import { Gallery } from './gallery.tsx';
@@ -30,6 +32,7 @@ export function App() {
           <PromptForm />
           <SettingsPanel />
           <ModelChooser />
+          <AdaptersPanel />
           <DeviceReport />
         </div>
         <Easel />
@@ -40,7 +43,7 @@ export function App() {
       </p>
       {dragging && (
         <div class="drop-hint" aria-hidden="true">
-          Drop a picture to take its settings, or a model’s folder to paint with it
+          Drop a picture to take its settings, a model’s folder to paint with it, or LoRAs to change it
         </div>
       )}
     </>
@@ -65,6 +68,7 @@ function useDrop(): boolean {
       setDragging(false);
       const dropped = await readDrop(event.dataTransfer.items);
       if (dropped?.kind === 'picture') await takeSettings(dropped.file);
+      else if (dropped?.kind === 'adapters') await addAdapters(dropped.files);
       else if (dropped) await chooseModel(dropped.source);
     };
     addEventListener('dragover', over);
