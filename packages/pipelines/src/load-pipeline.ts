@@ -75,7 +75,7 @@ export interface Painter {
   /** What changes the model while it stays loaded: LoRAs and their like, each with its strength. */
   readonly adapters: Adapters;
   /** What pictures take of memory, by estimate; of the model's own size unless another is given. */
-  plan(pictures?: Partial<PlannedPictures>): MemoryPlan;
+  plan(pictures?: Partial<PlannedPictures>): Promise<MemoryPlan>;
   /** Frees the model, and the device unless it was given. */
   dispose(): Promise<void>;
 }
@@ -126,7 +126,7 @@ export async function planMemory(
   const pipeline = await openPipeline(source, { ...options, onProgress }, false);
   try {
     const asked = Object.entries({ width, height, pictures, fromImage });
-    return pipeline.plan(Object.fromEntries(asked.filter(([, value]) => value !== undefined)));
+    return await pipeline.plan(Object.fromEntries(asked.filter(([, value]) => value !== undefined)));
   } finally {
     await pipeline.dispose();
   }
@@ -167,7 +167,7 @@ async function openPipeline(
       assertSameLatents(parts.vae, previewVae);
       Object.assign(parts, { previewVae });
     }
-    memory.complete(parts.vae, ownSize(parts), textLength(parts));
+    await memory.complete(parts.vae, ownSize(parts), textLength(parts));
     isComplete = true;
     if (loads) await memory.load({ signal });
     const reading = 'unet' in parts && {

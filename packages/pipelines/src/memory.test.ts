@@ -88,7 +88,7 @@ test('a plan names each part with its bytes: those in files are those that the f
 
 test('larger pictures are planned larger; the peak is that of the options', async () => {
   const pipeline = await load({ keepLoaded: true });
-  const [one, four] = [pipeline.plan(), pipeline.plan({ width: 128, height: 128 })];
+  const [one, four] = [await pipeline.plan(), await pipeline.plan({ width: 128, height: 128 })];
   const working = ({ components }: typeof one) => components[1]!.activationBytes!;
   expect(working(four) / working(one)).toBeGreaterThan(3);
   const sum = one.components.reduce(
@@ -146,10 +146,10 @@ test('pictures are decoded by tiles where the whole would take more than it may,
   expect((await pipeline({ ...small, vaeTiling: true })).images).toHaveLength(1);
   // A megabyte is little, where a gigabyte may be taken without a word.
   const size = { width: 256, height: 256 };
-  expect(pipeline.plan(size).vaeTiling).toBe(false);
+  expect((await pipeline.plan(size)).vaeTiling).toBe(false);
   const large = await planMemory(path, { device, memoryBudget: 4e6, ...size });
   expect(large.vaeTiling).toBe(true);
-  const whole = pipeline.vae.decodeMemory([1, 4, 32, 32]).activations!;
+  const whole = (await pipeline.vae.decodeMemory([1, 4, 32, 32])).activations!;
   expect(whole).toBeGreaterThan(4e6);
   expect(large.components.at(-1)!.activationBytes).toBeLessThan(whole / 2);
   await pipeline.dispose();

@@ -2,13 +2,7 @@
 import { type Cancellable, type Device, type PoolMember, SessionPool } from '@emulsion/runtime';
 import { InvalidArgumentError } from '@emulsion/tensor';
 import type { Vae, VaeMemory } from '@emulsion/vae';
-import {
-  assertWithinBudget,
-  type MemoryPlan,
-  type PlannedPart,
-  type PlannedPictures,
-  rehearse,
-} from './memory-plan.ts';
+import type { MemoryPlan, PlannedPart, PlannedPictures } from './memory-plan.ts';
 
 /**
  * What may stay in memory. Unless one of them is given, decoding takes no more than sampling with all parts loaded does,
@@ -89,12 +83,15 @@ export class PipelineMemory {
    * @param own the size of the model's own pictures
    * @param tokens how many tokens of a text CLIP's encoder reads
    */
-  complete(vae: Vae, own: PlannedPictures, tokens = 77): void {
+  async complete(vae: Vae, own: PlannedPictures, tokens = 77): Promise<void> {
     this.#vae = vae;
     this.#tokens = tokens;
     // The autoencoder loads its halves when they first run.
     this.#networks = this.#pool.members;
-    const halves = [vae.encodeMemory(pictureDims(vae, own)), vae.decodeMemory(latentDims(vae, own))];
+    const halves = [
+      await vae.encodeMemory(pictureDims(vae, own)),
+      await vae.decodeMemory(latentDims(vae, own)),
+    ];
     const weights = [
       ...this.#networks.map(({ weightBytes }) => weightBytes),
       ...halves.map(({ weights }) => weights),
@@ -111,7 +108,7 @@ export class PipelineMemory {
   async load(options: Cancellable): Promise<void> {
     if (this.#options.memoryBudget === undefined) return;
     const side = Math.min(64, this.#own.width, this.#own.height);
-    assertWithinBudget(this.plan({ width: side, height: side }));
+    await this.#assertFits({ width: side, height: side });
     await this.#pool.loadWhatFits(options);
   }
 
@@ -122,7 +119,7 @@ export class PipelineMemory {
   async denoise<Result>(dims: readonly number[], work: () => Promise<Result>): Promise<Result> {
     const { scale } = this.#autoencoder.config;
     const [pictures = 1, , height = 0, width = 0] = dims;
-    this.#expect({ pictures, height: height * scale, width: width * scale });
+    await this.#expect({ pictures, height: height * scale, width: width * scale });
     return this.#pool.hold(stages.denoise, work);
   }
 
@@ -130,9 +127,9 @@ export class PipelineMemory {
    * Whether latents of `dims` are better decoded by tiles: whole they would take more than may be taken.
    * @param working bytes that networks compute with
    */
-  wantsTiles(dims: readonly number[], working = this.#activations): boolean {
+  async wantsTiles(dims: readonly number[], working = this.#activations): Promise<boolean> {
     if (!this.#autoencoder.hasTiles) return false;
-    const { weights, activations = 0 } = this.#autoencoder.decodeMemory(dims);
+    const { weights, activations = 0 } = await this.#autoencoder.decodeMemory(dims);
     return weights + activations > (this.#options.memoryBudget ?? this.#usual(working));
   }
 
@@ -142,17 +139,20 @@ export class PipelineMemory {
   }
 
   /** What pictures take; nothing need be loaded for that. */
-  plan(changes: Partial<PlannedPictures> = {}): MemoryPlan {
+  async plan(changes: Partial<PlannedPictures> = {}): Promise<MemoryPlan> {
+    const { rehearse } = await import('./memory-plan.ts');
     const vae = this.#autoencoder;
     const asked = { ...this.#own, ...changes };
     const { width, height, pictures = 1, fromImage = false } = asked;
     const latents = latentDims(vae, asked);
     const working = Math.max(this.#activations, this.#working(asked));
-    const vaeTiling = this.wantsTiles(latents, working);
+    const vaeTiling = await this.wantsTiles(latents, working);
     const parts: PlannedPart[] = [
       ...this.#parts(asked),
-      ...(fromImage ? [halfOf('vae encoder', stages.encode, vae.encodeMemory(pictureDims(vae, asked)))] : []),
-      halfOf('vae decoder', stages.decode, vae.decodeMemory(latents, { tiling: vaeTiling })),
+      ...(fromImage
+        ? [halfOf('vae encoder', stages.encode, await vae.encodeMemory(pictureDims(vae, asked)))]
+        : []),
+      halfOf('vae decoder', stages.decode, await vae.decodeMemory(latents, { tiling: vaeTiling })),
     ].toSorted((a, b) => a.stage - b.stage);
     const { memoryBudget: budgetBytes } = this.#options;
     return {
@@ -185,12 +185,17 @@ export class PipelineMemory {
     throw new InvalidArgumentError('memory: its parts are not there yet. Call complete with them first.');
   }
 
+  async #assertFits(pictures: PlannedPictures): Promise<void> {
+    const { assertWithinBudget } = await import('./memory-plan.ts');
+    assertWithinBudget(await this.plan(pictures));
+  }
+
   /** Takes pictures of a size into account. */
-  #expect(pictures: PlannedPictures): void {
+  async #expect(pictures: PlannedPictures): Promise<void> {
     const key = JSON.stringify(pictures);
     if (this.#expected.has(key)) return;
     this.#activations = Math.max(this.#activations, this.#working(pictures));
-    if (this.#options.memoryBudget !== undefined) assertWithinBudget(this.plan(pictures));
+    if (this.#options.memoryBudget !== undefined) await this.#assertFits(pictures);
     this.#expected.add(key);
   }
 

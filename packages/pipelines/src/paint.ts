@@ -13,7 +13,7 @@ import { featureControl } from './feature-control.ts';
 import { type Known, keepKnown } from './keep-known.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import type { PaintRequest } from './paint-request.ts';
-import { type PreviewParts, previewLatents } from './preview-latents.ts';
+import type { PreviewParts } from './preview-latents.ts';
 import { runSampler } from './run-sampler.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import { type UnetCondition, unetDenoiser } from './unet-denoiser.ts';
@@ -171,6 +171,8 @@ export async function denoise<Condition>(
       onStep: (event, answered) => {
         const preview = async () => {
           const denoised = await workspace.read(scheduler.denoised({ ...answered, ops }));
+          // Pages download previews when they are asked for.
+          const { previewLatents } = await import('./preview-latents.ts');
           return previewLatents(parts, denoised, options);
         };
         return onStep?.({ ...event, preview });

@@ -144,7 +144,7 @@ test('a pipeline is given an IP-Adapter, whose encoder lies beside it, and paint
     ipAdapters: [{ source: file('ip-adapter_sd1.safetensors') }],
     keepLoaded: false,
   });
-  const parts = leaving.plan().components.map(({ component }) => component);
+  const parts = (await leaving.plan()).components.map(({ component }) => component);
   expect(parts).toEqual(expect.arrayContaining(['image encoder', 'ip-adapter']));
   expect((await leaving(wide)).latents).toEqual(led.latents);
   await leaving.dispose();

@@ -6,10 +6,10 @@ import { type Cancellable, type Device, type Dialect, runMemory, type Session } 
 import { InvalidArgumentError, ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
 import { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
-import { decodeByTiles, type TilingOptions } from './decode-by-tiles.ts';
+import type { TilingOptions } from './decode-by-tiles.ts';
 import type { LatentSpace } from './latent-space.ts';
 import { readyHalf } from './ready-vae.ts';
-import { tiledMemory, type VaeMemory } from './tiled-memory.ts';
+import type { VaeMemory } from './tiled-memory.ts';
 import { parseTinyVaeConfig, type TinyVaeConfig } from './tiny-vae-config.ts';
 import { parseVaeConfig, type VaeConfig } from './vae-config.ts';
 
@@ -40,9 +40,9 @@ export interface Vae {
   /** Whether it decodes by tiles. */
   readonly hasTiles: boolean;
   /** What `encode` takes of memory for a picture of such dims, one at a time: an estimate. */
-  encodeMemory(dims: readonly number[]): VaeMemory;
+  encodeMemory(dims: readonly number[]): Promise<VaeMemory>;
   /** What `decode` takes of memory for latents of such dims, one sample at a time: an estimate. */
-  decodeMemory(dims: readonly number[], options?: Pick<DecodeOptions, 'tiling'>): VaeMemory;
+  decodeMemory(dims: readonly number[], options?: Pick<DecodeOptions, 'tiling'>): Promise<VaeMemory>;
   /** The encoder's latents as diffusion takes them: `(z − shiftFactor) · scalingFactor`. */
   toLatents(z: Tensor): Tensor;
   /** What diffusion gives as the decoder takes it: `latents / scalingFactor + shiftFactor`. */
@@ -117,7 +117,7 @@ interface AutoencoderClass<Config extends LatentSpace> {
     parts: { readonly device: Device; readonly config: Config; readonly weights: WeightScope },
     latents: readonly number[],
     tileSize: number | undefined,
-  ) => VaeMemory;
+  ) => Promise<VaeMemory>;
   /** What the encoder's outputs say. */
   readonly distribution: (outputs: Readonly<Record<string, Tensor>>, config: Config) => LatentDistribution;
 }
@@ -126,8 +126,9 @@ const autoencoderKl: AutoencoderClass<VaeConfig> = {
   parse: parseVaeConfig,
   encoder: vaeEncoder,
   decoder: vaeDecoder,
-  tiled: decodeByTiles,
-  tiledMemory,
+  // Pages download tiles when they are asked for.
+  tiled: async (...of) => (await import('./decode-by-tiles.ts')).decodeByTiles(...of),
+  tiledMemory: async (...of) => (await import('./tiled-memory.ts')).tiledMemory(...of),
   distribution: ({ moments }, { latentChannels }) => split(moments!, latentChannels),
 };
 
@@ -187,8 +188,8 @@ async function load<Config extends LatentSpace>(
   return {
     config,
     hasTiles: tiled !== undefined && !ready,
-    encodeMemory: (dims) => encoder.memory(dims),
-    decodeMemory: (dims, { tiling = false } = {}) =>
+    encodeMemory: async (dims) => encoder.memory(dims),
+    decodeMemory: async (dims, { tiling = false } = {}) =>
       tiling !== false && tiledMemory && !ready
         ? tiledMemory(parts, dims, tiling === true ? undefined : tiling.tileSize)
         : decoder.memory(dims),
