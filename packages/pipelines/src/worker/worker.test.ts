@@ -83,6 +83,19 @@ test('a picture goes in too, and stays with the caller', async () => {
   expect(images[0]!.data).toHaveLength(64 * 64 * 3);
 });
 
+test('a model with a transformer paints in a worker too', async () => {
+  const sd3 = path.replace(/sd1$/, 'sd3');
+  const [here, there] = [
+    await loadPipeline(sd3, { device: 'cpu' }),
+    await loadPipelineInWorker(worker, sd3, { device: 'cpu' }),
+  ];
+  const request = { prompt: 'a cat', prompt3: 'a mat', maxSequenceLength: 12, numInferenceSteps: 2, seed: 7 };
+  expect(await there(request)).toEqual(await here(request));
+  expect(there.transformer?.config).toEqual('transformer' in here && here.transformer.config);
+  expect(there.unet).toBeUndefined();
+  for (const pipeline of [here, there]) await pipeline.dispose();
+});
+
 test('what the pipeline consists of is told, as far as it is data', () => {
   expect(pipeline.device.kind).toBe('cpu');
   expect(pipeline.device.notes).toEqual(direct.device.notes);
