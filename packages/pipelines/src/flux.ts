@@ -17,6 +17,8 @@ import { encodeTexts, type FlowOptions, type FlowParts, paintFlow } from './flow
 import { justLoad, readSchedulerConfig } from './load-part.ts';
 import type { PaintResult } from './paint-options.ts';
 import { listOf } from './paint-request.ts';
+import { stepProgress } from './step-progress.ts';
+import type { UnetDenoiserOptions } from './unet-denoiser.ts';
 
 export interface FluxParts extends FlowParts {
   readonly transformer: FluxTransformer;
@@ -73,12 +75,16 @@ export async function flux(parts: FluxParts, options: FluxOptions): Promise<Pain
       const away = [listOf(negativePrompt ?? ''), options.negativePrompt2, undefined] as const;
       const negative = led ? await encodeTexts(parts, 'negativePrompt', away, request, encoding) : positive;
       const scale = led ? trueCfgScale : 1;
+      const totalSteps = request.plan.timesteps.length;
       return {
         denoiserIn: (workspace) =>
-          classifierFreeGuidance(transformerDenoiser(transformer, guidanceScale, workspace, signal), {
-            guidanceScale: scale,
-            ops: workspace.ops,
-          }),
+          classifierFreeGuidance(
+            transformerDenoiser(transformer, guidanceScale, workspace, { signal, totalSteps }),
+            {
+              guidanceScale: scale,
+              ops: workspace.ops,
+            },
+          ),
         condition: { positive, negative },
       };
     },
@@ -86,16 +92,16 @@ export async function flux(parts: FluxParts, options: FluxOptions): Promise<Pain
 }
 
 /** The transformer as a denoiser of latents whose conditions are texts. */
-const transformerDenoiser =
-  (
-    transformer: FluxTransformer,
-    guidanceScale: number,
-    workspace: Workspace,
-    signal: AbortSignal | undefined,
-  ): Denoiser<TransformerPromptEmbeds> =>
-  async (evaluations) => {
+const transformerDenoiser = (
+  transformer: FluxTransformer,
+  guidanceScale: number,
+  workspace: Workspace,
+  { signal, totalSteps }: UnetDenoiserOptions,
+): Denoiser<TransformerPromptEmbeds> => {
+  const progressAt = stepProgress(totalSteps);
+  return async (evaluations) => {
     const outputs: Tensor[] = [];
-    for (const { sample, timestep, condition } of evaluations) {
+    for (const { step, sample, timestep, condition } of evaluations) {
       const [, , height = 0, width = 0] = sample.dims;
       const inputs = {
         // On the host: tokens are made and taken apart there.
@@ -105,8 +111,10 @@ const transformerDenoiser =
         encoderHiddenStates: condition.promptEmbeds,
         pooledTextEmbeds: condition.pooledPromptEmbeds,
         positions: patchPositions(height, width),
+        progress: progressAt(step),
       };
       outputs.push(unpackLatents(await transformer.predict(inputs, { signal }), height, width));
     }
     return outputs;
   };
+};

@@ -10,6 +10,8 @@ import { encodeTexts, type FlowOptions, type FlowParts, paintFlow } from './flow
 import { justLoad, readSchedulerConfig } from './load-part.ts';
 import type { PaintResult } from './paint-options.ts';
 import { listOf } from './paint-request.ts';
+import { stepProgress } from './step-progress.ts';
+import type { UnetDenoiserOptions } from './unet-denoiser.ts';
 
 export interface StableDiffusion3Parts extends FlowParts {
   readonly transformer: Sd3Transformer;
@@ -72,9 +74,10 @@ export async function stableDiffusion3(
       // Without guidance nothing asks for it.
       const negative =
         guidanceScale === 1 ? positive : await encodeTexts(parts, 'negativePrompt', away, request, encoding);
+      const totalSteps = request.plan.timesteps.length;
       return {
         denoiserIn: (workspace) =>
-          classifierFreeGuidance(transformerDenoiser(transformer, workspace, signal), {
+          classifierFreeGuidance(transformerDenoiser(transformer, workspace, { signal, totalSteps }), {
             guidanceScale,
             ops: workspace.ops,
           }),
@@ -85,18 +88,19 @@ export async function stableDiffusion3(
 }
 
 /** The transformer as a denoiser whose conditions are texts. */
-const transformerDenoiser =
-  (
-    transformer: Sd3Transformer,
-    workspace: Workspace,
-    signal: AbortSignal | undefined,
-  ): Denoiser<TransformerPromptEmbeds> =>
-  async (evaluations) => {
+const transformerDenoiser = (
+  transformer: Sd3Transformer,
+  workspace: Workspace,
+  { signal, totalSteps }: UnetDenoiserOptions,
+): Denoiser<TransformerPromptEmbeds> => {
+  const progressAt = stepProgress(totalSteps);
+  return async (evaluations) => {
     const outputs: Tensor[] = [];
-    for (const { sample, timestep, condition } of evaluations) {
+    for (const { step, sample, timestep, condition } of evaluations) {
       const { promptEmbeds: encoderHiddenStates, pooledPromptEmbeds: pooledTextEmbeds } = condition;
-      const inputs = { sample, timestep, encoderHiddenStates, pooledTextEmbeds };
+      const inputs = { sample, timestep, encoderHiddenStates, pooledTextEmbeds, progress: progressAt(step) };
       outputs.push(await transformer.predict(inputs, { signal, workspace }));
     }
     return outputs;
   };
+};

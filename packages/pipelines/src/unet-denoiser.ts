@@ -6,6 +6,7 @@ import type { Unet, UnetInputs } from '@emulsion/unet';
 import { type Control, controlResiduals } from './controls.ts';
 import type { FeatureControl } from './feature-control.ts';
 import { joinPrompts } from './picture-prompts.ts';
+import { stepProgress } from './step-progress.ts';
 
 /** What a U-Net is fed beside sample and timestep; each tensor has a row for each sample. */
 export interface UnetCondition
@@ -38,8 +39,7 @@ export function unetDenoiser(
 ): Denoiser<UnetCondition> {
   const { ops } = workspace;
   const join = joiner(workspace);
-  // Samplers count their evaluations from the plan's first one, or from the one that they begin with.
-  let first: number | undefined;
+  const progressAt = stepProgress(totalSteps);
   const predict = async (
     step: number,
     sample: Tensor,
@@ -50,8 +50,7 @@ export function unetDenoiser(
     const followed = { ...inputs, sample, timestep };
     const residuals = await controlResiduals(controls, followed, step, workspace, options);
     const whole = appended ? ops.concat([sample, appended], 1) : sample;
-    first ??= step;
-    const progress = totalSteps === undefined ? 0 : Math.min((step - first) / totalSteps, 1);
+    const progress = progressAt(step);
     const adapterFeatures = features?.isActive(step) ? await features.features(sample.dims[0]!) : undefined;
     const asked = { ...inputs, sample: whole, timestep, residuals, adapterFeatures, imagePrompts, progress };
     const output = await unet.predict(asked, { ...options, workspace });

@@ -1,5 +1,5 @@
 import type { Device } from '@emulsion/runtime';
-import { createRng, type Tensor, zeros } from '@emulsion/tensor';
+import { createRng, type Tensor, tensor, zeros } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseFluxTransformerConfig } from './flux-config.ts';
@@ -63,4 +63,30 @@ test('axes that do not make up a head are refused', () => {
     'transformer: "axes_dims_rope" in its config.json is [16,56,58]; even numbers that add up to the 128 channels of a head are wanted.',
   );
   expect(parseFluxTransformerConfig('transformer', {})).toMatchObject({ features: 3072, guidance: false });
+});
+
+test('every linear layer of the blocks takes an adapter live, as if it were in the weights', async () => {
+  const plain = await transformer.predict(inputs());
+  const modules = new Map<string, { lowRank: { down: Tensor; up: Tensor } }>();
+  const merged = new Map<string, Tensor>();
+  for (const { name, dims } of transformer.weights.values()) {
+    const [rows = 0, columns = 0] = dims;
+    if (!/transformer_blocks\..*\.weight$/.test(name) || dims.length !== 2) continue;
+    const [down, up] = [normal(modules.size, 1, columns), normal(modules.size + 99, rows, 1)];
+    const { data } = await transformer.readWeight(name);
+    const changed = data.map(
+      (value, i) => value + 0.01 * up.data[Math.floor(i / columns)]! * down.data[i % columns]!,
+    );
+    modules.set(name.replace(/\.weight$/, ''), { lowRank: { down, up } });
+    merged.set(name, tensor(changed, dims));
+  }
+  expect(modules.size).toBeGreaterThan(10);
+  let strength = 0;
+  await transformer.adapt([{ modules, strength: (_, progress) => strength * progress }]);
+  expect((await transformer.predict({ ...inputs(), progress: 1 })).data).toEqual(plain.data);
+  strength = 0.02;
+  const live = await transformer.predict({ ...inputs(), progress: 0.5 });
+  expect(worst(live, plain)).toBeGreaterThan(1e-4);
+  await transformer.replaceWeights(merged);
+  expect(worst(await transformer.predict(inputs()), live)).toBeLessThan(1e-4);
 });

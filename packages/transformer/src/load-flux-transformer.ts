@@ -32,6 +32,8 @@ export interface FluxTransformerInputs {
   readonly positions: Tensor;
   /** Positions of the text's tokens, `[sequence, 3]`; zeros unless said otherwise. */
   readonly textPositions?: Tensor | undefined;
+  /** The share of the painting's steps that is done, for adapters whose strength changes on the way; 0 unless given. */
+  readonly progress?: number | undefined;
 }
 
 /** A loaded transformer. */
@@ -82,7 +84,10 @@ export async function loadFluxTransformer(
     },
     adapt: (adapters, adaptOptions) => session.adapt(adapters, adaptOptions),
     async predict(inputs, options) {
-      const { model_output } = await session.run(feedsOf(config, inputs), options);
+      const { model_output } = await session.run(feedsOf(config, inputs), {
+        ...options,
+        progress: inputs.progress ?? 0,
+      });
       return model_output!;
     },
     dispose: () => session.dispose(),

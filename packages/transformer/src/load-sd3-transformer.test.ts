@@ -99,3 +99,31 @@ test('what is not supported is refused by name', () => {
     '32, as all heads have together, is wanted.',
   );
 });
+
+test('every linear layer of the blocks takes an adapter live, as if it were in the weights', async () => {
+  const transformer = await loadSd3Transformer(stored, { device });
+  const plain = await transformer.predict(inputs());
+  const modules = new Map<string, { lowRank: { down: Tensor; up: Tensor } }>();
+  const merged = new Map<string, Tensor>();
+  for (const { name, dims } of transformer.weights.values()) {
+    const [rows = 0, columns = 0] = dims;
+    if (!/transformer_blocks\..*\.weight$/.test(name) || dims.length !== 2) continue;
+    const [down, up] = [normal(modules.size, 1, columns), normal(modules.size + 99, rows, 1)];
+    const { data } = await transformer.readWeight(name);
+    const changed = data.map(
+      (value, i) => value + 0.01 * up.data[Math.floor(i / columns)]! * down.data[i % columns]!,
+    );
+    modules.set(name.replace(/\.weight$/, ''), { lowRank: { down, up } });
+    merged.set(name, tensor(changed, dims));
+  }
+  expect(modules.size).toBeGreaterThan(10);
+  let strength = 0;
+  await transformer.adapt([{ modules, strength: (_, progress) => strength * progress }]);
+  expect((await transformer.predict({ ...inputs(), progress: 1 })).data).toEqual(plain.data);
+  strength = 0.02;
+  const live = await transformer.predict({ ...inputs(), progress: 0.5 });
+  expect(worst(live, plain)).toBeGreaterThan(1e-4);
+  await transformer.replaceWeights(merged);
+  expect(worst(await transformer.predict(inputs()), live)).toBeLessThan(1e-4);
+  await transformer.dispose();
+});

@@ -30,6 +30,8 @@ export interface Sd3TransformerInputs {
   readonly encoderHiddenStates: Tensor;
   /** The text as one vector, `[batch, pooledFeatures]`. */
   readonly pooledTextEmbeds: Tensor;
+  /** The share of the painting's steps that is done, for adapters whose strength changes on the way; 0 unless given. */
+  readonly progress?: number | undefined;
 }
 
 /** A loaded transformer. */
@@ -75,7 +77,7 @@ export async function loadSd3Transformer(
       await session.reload(reloadOptions);
     },
     adapt: (adapters, adaptOptions) => session.adapt(adapters, adaptOptions),
-    async predict({ sample, timestep, encoderHiddenStates, pooledTextEmbeds }, options) {
+    async predict({ sample, timestep, encoderHiddenStates, pooledTextEmbeds, progress = 0 }, options) {
       const batch = sample.dims[0] ?? 0;
       assertDims('sample', sample, [undefined, config.inChannels, undefined, undefined]);
       assertPatches(sample, config);
@@ -88,7 +90,7 @@ export async function loadSd3Transformer(
           encoder_hidden_states: encoderHiddenStates,
           pooled_text_embeds: pooledTextEmbeds,
         },
-        options,
+        { ...options, progress },
       );
       return outputs.model_output!;
     },
