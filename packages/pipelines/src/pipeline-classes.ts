@@ -138,6 +138,14 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
     { components, defaults: { numInferenceSteps: 100, guidanceScale: 7.5 }, fromImage: instructPix2Pix },
   ],
   [
+    'StableDiffusionXLInstructPix2PixPipeline',
+    {
+      components: stableDiffusionXl.components,
+      defaults: { numInferenceSteps: 100, guidanceScale: 5 },
+      fromImage: instructPix2Pix,
+    },
+  ],
+  [
     'StableDiffusionUpscalePipeline',
     {
       components: { ...components, low_res_scheduler: ['DDPMScheduler', 'DDIMScheduler'] },

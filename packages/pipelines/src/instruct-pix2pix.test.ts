@@ -1,0 +1,75 @@
+import { type Folder, readJson } from '@emulsion/checkpoints';
+import type { Device } from '@emulsion/runtime';
+import { createRng, type Tensor, tensor } from '@emulsion/tensor';
+import { changedComponent, createTestDevice, openFixture, readWeights } from '@emulsion/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadPipeline } from './load-pipeline.ts';
+
+let device: Device;
+beforeAll(async () => {
+  device = await createTestDevice();
+});
+afterAll(() => device.dispose());
+
+/** A model that sees a picture beside its latents out of one that does not; `weigh` gives what it makes of the picture. */
+async function instructed(model: Folder, weigh: (dims: readonly number[]) => Tensor): Promise<Folder> {
+  const unet = model.subfolder('unet');
+  const weights = await readWeights(unet);
+  const { data, dims } = weights['conv_in.weight']!;
+  const [rows = 0, , height = 0, width = 0] = dims;
+  const more = weigh([rows, 4, height, width]);
+  const row = (x: Float32Array, i: number) => [
+    ...x.slice((i * x.length) / rows, ((i + 1) * x.length) / rows),
+  ];
+  const both = Array.from({ length: rows }, (_, i) => [...row(data, i), ...row(more.data, i)]);
+  weights['conv_in.weight'] = tensor(both.flat(), [rows, 8, height, width]);
+  const changed = await changedComponent(unet, { in_channels: 8 }, weights);
+  const index = (await readJson(model, 'model_index.json')) as { _class_name: string };
+  const json = { ...index, _class_name: index._class_name.replace('Pipeline', 'InstructPix2PixPipeline') };
+  return {
+    ...model,
+    has: (path) => model.has(path),
+    read: async (path, range) =>
+      path === 'model_index.json' ? new TextEncoder().encode(JSON.stringify(json)) : model.read(path, range),
+    subfolder: (path) => (path === 'unet' ? changed : model.subfolder(path)),
+  };
+}
+
+const zero = (dims: readonly number[]) =>
+  tensor(new Float32Array(dims.reduce((size, dim) => size * dim, 1)), dims);
+const worst = (a: Tensor, b: Tensor) => {
+  expect(a.dims).toEqual(b.dims);
+  return a.data.reduce((max, value, i) => Math.max(max, Math.abs(value - b.data[i]!)), 0);
+};
+
+test.each(['sd1', 'sdxl'])(
+  'an instructed %s that makes nothing of the picture paints what the plain one does, and else follows it',
+  async (name) => {
+    const model = await openFixture(`golden/open/models/${name}`);
+    const request = {
+      prompt: 'a cat',
+      negativePrompt: 'a dog',
+      guidanceScale: 3,
+      numInferenceSteps: 3,
+      seed: 2,
+    };
+    const image = createRng({ kind: 'torch-cpu', seed: 1 }).uniform([1, 3, 64, 64]);
+    const plain = await loadPipeline(model, { device });
+    const { latents } = await plain({ ...request, width: 64, height: 64, scheduler: 'euler' });
+    const blind = await loadPipeline(await instructed(model, zero), { device });
+    const edited = await blind({ ...request, image, scheduler: 'euler' });
+    expect(worst(edited.latents, latents)).toBeLessThan(1e-3);
+    const random = (dims: readonly number[]) => createRng({ kind: 'torch-cpu', seed: 4 }).normal(dims);
+    const seeing = await loadPipeline(await instructed(model, random), { device });
+    const [little, much] = [
+      await seeing({ ...request, image, imageGuidanceScale: 1, scheduler: 'euler' }),
+      await seeing({ ...request, image, imageGuidanceScale: 3, scheduler: 'euler' }),
+    ];
+    expect(worst(little.latents, latents)).toBeGreaterThan(0.01);
+    expect(worst(much.latents, little.latents)).toBeGreaterThan(0.01);
+    await expect(seeing({ prompt: 'a cat' })).rejects.toThrow(
+      'image: this pipeline changes a picture. Give one.',
+    );
+    for (const pipeline of [plain, blind, seeing]) await pipeline.dispose();
+  },
+);
