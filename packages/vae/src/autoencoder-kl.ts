@@ -39,37 +39,53 @@ const resnet = (
  * `[batch, 2·latentChannels, height/scale, width/scale]`, means and then logarithms of variances.
  */
 export function vaeEncoder(name: string, config: VaeConfig, weights: WeightScope, dialect: Dialect): Model {
-  const { inChannels, latentChannels, blockOutChannels, layersPerBlock } = config;
   const n = new NetworkBuilder(name, dialect);
-  const w = weights.at('encoder');
-  const image = n.input('image', 'float32', ['batch', inChannels, 'height', 'width']);
-  let channels = blockOutChannels[0]!;
-  let x = conv2d(n, image, w.at('conv_in'), { inChannels, outChannels: channels, kernel: 3 });
-  for (const [i, outChannels] of blockOutChannels.entries()) {
-    for (let layer = 0; layer < layersPerBlock; layer++) {
-      x = resnet(n, x, w.at(`down_blocks.${i}.resnets.${layer}`), config, channels, outChannels);
-      channels = outChannels;
-    }
-    if (i < blockOutChannels.length - 1) {
-      // Zeros below and to the right only, as the autoencoder was trained.
-      const halving = {
-        inChannels: channels,
-        outChannels: channels,
-        kernel: 3,
-        stride: 2,
-        padding: [0, 0, 1, 1] as const,
-      };
-      x = conv2d(n, x, w.at(`down_blocks.${i}.downsamplers.0.conv`), halving);
-    }
-  }
-  x = middle(n, x, w.at('mid_block'), config, channels);
-  x = normalized(n, x, w, config, channels);
-  const moments = 2 * latentChannels;
-  x = conv2d(n, x, w.at('conv_out'), { inChannels: channels, outChannels: moments, kernel: 3 });
-  if (config.quantConv)
-    x = conv2d(n, x, weights.at('quant_conv'), { inChannels: moments, outChannels: moments, kernel: 1 });
-  n.output('moments', x);
+  let x = n.input('image', 'float32', ['batch', config.inChannels, 'height', 'width']);
+  for (const i of config.blockOutChannels.keys()) x = encoderStage(n, x, weights, config, i);
+  n.output('moments', encoderEnd(n, x, weights, config));
   return n.build();
+}
+
+/** Block `i` of the encoder, the first one with what widens a picture; halves height and width unless it is the last one. */
+export function encoderStage(
+  n: NetworkBuilder,
+  input: Value,
+  weights: WeightScope,
+  config: VaeConfig,
+  i: number,
+): Value {
+  const { inChannels, blockOutChannels, layersPerBlock } = config;
+  const w = weights.at('encoder');
+  const outChannels = blockOutChannels[i]!;
+  let channels = blockOutChannels[Math.max(i - 1, 0)]!;
+  let x =
+    i === 0 ? conv2d(n, input, w.at('conv_in'), { inChannels, outChannels: channels, kernel: 3 }) : input;
+  for (let layer = 0; layer < layersPerBlock; layer++) {
+    x = resnet(n, x, w.at(`down_blocks.${i}.resnets.${layer}`), config, channels, outChannels);
+    channels = outChannels;
+  }
+  if (i === blockOutChannels.length - 1) return x;
+  // Zeros below and to the right only, as the autoencoder was trained.
+  const halving = {
+    inChannels: channels,
+    outChannels: channels,
+    kernel: 3,
+    stride: 2,
+    padding: [0, 0, 1, 1] as const,
+  };
+  return conv2d(n, x, w.at(`down_blocks.${i}.downsamplers.0.conv`), halving);
+}
+
+/** The moments from what the last block gives: all of the encoder that sees all of the picture. */
+export function encoderEnd(n: NetworkBuilder, input: Value, weights: WeightScope, config: VaeConfig): Value {
+  const { latentChannels, blockOutChannels, quantConv } = config;
+  const w = weights.at('encoder');
+  const channels = blockOutChannels.at(-1)!;
+  const normed = normalized(n, middle(n, input, w.at('mid_block'), config, channels), w, config, channels);
+  const moments = 2 * latentChannels;
+  const x = conv2d(n, normed, w.at('conv_out'), { inChannels: channels, outChannels: moments, kernel: 3 });
+  const square = { inChannels: moments, outChannels: moments, kernel: 1 };
+  return quantConv ? conv2d(n, x, weights.at('quant_conv'), square) : x;
 }
 
 /**

@@ -1,6 +1,7 @@
 export { vaeDecoder, vaeEncoder } from './autoencoder-kl.ts';
 export { tinyDecoder, tinyEncoder } from './autoencoder-tiny.ts';
 export { decodeByTiles, type TiledDecoder, type TilingOptions } from './decode-by-tiles.ts';
+export { encodeByTiles } from './encode-by-tiles.ts';
 export {
   type LatentFamily,
   type LatentProjection,
@@ -12,6 +13,7 @@ export {
 export type { LatentSpace } from './latent-space.ts';
 export {
   type DecodeOptions,
+  type EncodeOptions,
   type LatentDistribution,
   type LoadOptions,
   loadVae,

@@ -27,9 +27,10 @@ export interface Vae {
   /**
    * A picture to the distribution of its latents.
    * @param image `[batch, inChannels, height, width]` in [-1, 1]
-   * @throws {ShapeError} if height or width are no multiples of `config.scale`
+   * @throws {ShapeError} if height or width are no multiples of `config.scale`, {InvalidArgumentError} if `tiling` is
+   * asked of an autoencoder that has no tiles
    */
-  encode(image: Tensor, options?: Cancellable): Promise<LatentDistribution>;
+  encode(image: Tensor, options?: EncodeOptions): Promise<LatentDistribution>;
   /**
    * Latents to a picture.
    * @param latents `[batch, latentChannels, height, width]`
@@ -37,7 +38,7 @@ export interface Vae {
    * @throws {InvalidArgumentError} if `tiling` is asked of an autoencoder that has no tiles
    */
   decode(latents: Tensor, options?: DecodeOptions): Promise<Tensor>;
-  /** Whether it decodes by tiles. */
+  /** Whether it encodes and decodes by tiles. */
   readonly hasTiles: boolean;
   /** What `encode` takes of memory for a picture of such dims, one at a time: an estimate. */
   encodeMemory(dims: readonly number[]): Promise<VaeMemory>;
@@ -48,6 +49,11 @@ export interface Vae {
   /** What diffusion gives as the decoder takes it: `latents / scalingFactor + shiftFactor`. */
   fromLatents(latents: Tensor): Tensor;
   dispose(): Promise<void>;
+}
+
+export interface EncodeOptions extends Cancellable {
+  /** Encodes tile by tile, for pictures that whole would take too much memory: see `decode`. */
+  readonly tiling?: boolean | Pick<TilingOptions, 'tileSize'> | undefined;
 }
 
 export interface DecodeOptions extends Cancellable {
@@ -106,7 +112,12 @@ interface AutoencoderClass<Config extends LatentSpace> {
   readonly parse: (name: string, json: unknown) => Config;
   readonly encoder: Writer<Config>;
   readonly decoder: Writer<Config>;
-  /** Decodes tile by tile, if that can be done. */
+  /** Encodes to what the encoder gives, and decodes, tile by tile, if that can be done. */
+  readonly tiledEncode?: (
+    parts: { readonly device: Device; readonly config: Config; readonly weights: WeightScope },
+    image: Tensor,
+    options: TilingOptions,
+  ) => Promise<Tensor>;
   readonly tiled?: (
     parts: { readonly device: Device; readonly config: Config; readonly weights: WeightScope },
     latents: Tensor,
@@ -128,6 +139,7 @@ const autoencoderKl: AutoencoderClass<VaeConfig> = {
   decoder: vaeDecoder,
   // Pages download tiles when they are asked for.
   tiled: async (...of) => (await import('./decode-by-tiles.ts')).decodeByTiles(...of),
+  tiledEncode: async (...of) => (await import('./encode-by-tiles.ts')).encodeByTiles(...of),
   tiledMemory: async (...of) => (await import('./tiled-memory.ts')).tiledMemory(...of),
   distribution: ({ moments }, { latentChannels }) => split(moments!, latentChannels),
 };
@@ -160,12 +172,12 @@ const noTiles =
   'vae: tiling was asked for, and an AutoencoderTiny has no tiles. It takes a small part of the memory: leave tiling out.';
 
 const noTilesReady =
-  'vae: tiling was asked for, and the ready-made graph of this model decodes whole pictures alone. Use its folder with weights, or leave tiling out.';
+  'vae: tiling was asked for, and the ready-made graphs of this model take whole pictures alone. Use its folder with weights, or leave tiling out.';
 
 async function load<Config extends LatentSpace>(
   folder: Folder,
   json: unknown,
-  { parse, distribution, tiled, tiledMemory, ...write }: AutoencoderClass<Config>,
+  { parse, distribution, tiled, tiledEncode, tiledMemory, ...write }: AutoencoderClass<Config>,
   { device, signal, variant }: LoadOptions,
 ): Promise<Vae> {
   const config = parse('vae', json);
@@ -193,9 +205,13 @@ async function load<Config extends LatentSpace>(
       tiling !== false && tiledMemory && !ready
         ? tiledMemory(parts, dims, tiling === true ? undefined : tiling.tileSize)
         : decoder.memory(dims),
-    async encode(image, options) {
+    async encode(image, { tiling = false, signal } = {}) {
       assertPicture(image, config);
-      return distribution(await encoder.run({ image }, options), config);
+      if (tiling === false) return distribution(await encoder.run({ image }, { signal }), config);
+      if (ready) throw new InvalidArgumentError(noTilesReady);
+      if (!tiledEncode) throw new InvalidArgumentError(noTiles);
+      const moments = await tiledEncode(parts, image, { ...(tiling !== true && tiling), signal });
+      return distribution({ moments }, config);
     },
     async decode(latents, { tiling = false, slicing = false, signal } = {}) {
       assertLatents(latents, config);

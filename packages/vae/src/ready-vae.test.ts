@@ -32,7 +32,7 @@ test('ready-made halves encode and decode as those written here do', async () =>
   expect(worst(actual.logvar, expected.logvar)).toBeLessThan(1e-4);
   expect(worst(await ready.decode(latents), await written.decode(latents))).toBeLessThan(1e-4);
   await expect(ready.decode(latents, { tiling: true })).rejects.toThrow(
-    'vae: tiling was asked for, and the ready-made graph of this model decodes whole pictures alone. Use its folder with weights, or leave tiling out.',
+    'vae: tiling was asked for, and the ready-made graphs of this model take whole pictures alone. Use its folder with weights, or leave tiling out.',
   );
   await expect(ready.decode(zeros([1, 16, 8, 8]))).rejects.toThrow('vae: the latents are [1, 16, 8, 8]');
   for (const vae of [written, ready]) await vae.dispose();

@@ -27,6 +27,38 @@ export function tilesOf(size: number, tileSize: number, margin: number): Tile[] 
   });
 }
 
+/** A tile of a stage along one axis: where it lies in what comes, in what is computed, and in what is given. */
+export interface TileSpan {
+  /** In the picture that comes, with a margin. */
+  readonly outer: Stretch;
+  /** Without the margin: in the tile at the size that norms work at, and in the tile as it is given. */
+  readonly inner: Stretch;
+  readonly given: Stretch;
+  /** In the picture that is given. */
+  readonly target: Stretch;
+}
+
+const scaled = ({ start, end }: Stretch, factor: number, from = 0): Stretch => ({
+  start: factor * (start - from),
+  end: factor * (end - from),
+});
+
+/** The tiles of a stage that enlarges `size` rows or columns twice and then computes. @param margin before it does */
+export const enlargingSpans = (size: number, tileSize: number, margin: number): TileSpan[] =>
+  tilesOf(size, Math.ceil(tileSize / 2), margin).map(({ inner, outer }) => {
+    const enlarged = scaled(inner, 2, outer.start);
+    return { outer, inner: enlarged, given: enlarged, target: scaled(inner, 2) };
+  });
+
+/** The tiles of a stage that computes and then halves an even `size`. @param margin before it does */
+export const halvingSpans = (size: number, tileSize: number, margin: number): TileSpan[] =>
+  tilesOf(size / 2, Math.ceil(tileSize / 2), Math.ceil(margin / 2)).map(({ inner, outer }) => ({
+    outer: scaled(outer, 2),
+    inner: scaled(inner, 2, outer.start),
+    given: scaled(inner, 1, outer.start),
+    target: inner,
+  }));
+
 /** Mean and variance of each group of a picture, from those of its tiles (Chan et al. 1979), in float64. */
 export class GroupStatistics {
   readonly #means: Float64Array;
