@@ -3,16 +3,19 @@
 import { writeFile } from 'node:fs/promises';
 import { type HypernetworkLayer, writeHypernetwork } from '@emulsion/adapters';
 import { writeSafetensors } from '@emulsion/checkpoints';
-import { createRng, type Tensor, tensor, toFloat16 } from '@emulsion/tensor';
+import { createRng, sizeOf, type Tensor, tensor, toFloat16 } from '@emulsion/tensor';
 import { unetShapes } from './stable-diffusion-1.ts';
 
 const rng = createRng({ kind: 'numpy-pcg64', seed: 0 });
+/** Some small numbers, which are given again and again: to draw as many as there are weights takes its time. */
+const { data: drawn } = rng.normal([2 ** 16 + 1]);
+let position = 0;
 const random = (...dims: number[]): Tensor => {
-  const { data } = rng.normal(dims);
-  return tensor(
-    data.map((value) => value * 0.02),
-    dims,
-  );
+  const values = Float32Array.from({ length: sizeOf(dims) }, () => {
+    position = (position + 1) % drawn.length;
+    return 0.02 * drawn[position]!;
+  });
+  return tensor(values, dims);
 };
 
 const halved = ({ data, dims }: Tensor) => tensor(toFloat16(data), dims);
