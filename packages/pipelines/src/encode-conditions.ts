@@ -5,7 +5,7 @@ import type { SdxlPromptEncoder } from '@emulsion/text-encoder';
 import { guidanceFeatures } from '@emulsion/unet';
 import type { PaintOptions } from './paint-options.ts';
 import { listOf, type PaintRequest } from './paint-request.ts';
-import { picturePrompts } from './picture-prompts.ts';
+import type { GuidedImagePrompts } from './picture-prompts.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 import type { UnetCondition } from './unet-denoiser.ts';
 
@@ -40,11 +40,22 @@ export async function encodeConditions(
       ? sdxlEncode(parts, promptEncoder, options, request)
       : clipEncode(parts, promptEncoder, options, request);
   const guidance = guidanceCondition(parts, options, request.pictures);
-  const images = await picturePrompts(parts.ipAdapters ?? [], options, request);
+  const images = await imagePromptsOf(parts, options, request);
   const positive = { ...(await encode(prompts, true)), ...guidance, imagePrompts: images?.positive };
   if (!guided) return { positive, negative: positive };
   const negative = { ...(await encode(negatives, false)), ...guidance, imagePrompts: images?.negative };
   return { positive, negative };
+}
+
+/** Pictures that are prompts, if there are any: pages download what reads them then. */
+async function imagePromptsOf(
+  { ipAdapters = [] }: Pick<StableDiffusionParts, 'ipAdapters'>,
+  options: PaintOptions,
+  request: ConditionsRequest,
+): Promise<GuidedImagePrompts | undefined> {
+  if (ipAdapters.length === 0 && options.ipAdapterImage === undefined) return undefined;
+  const { picturePrompts } = await import('./picture-prompts.ts');
+  return picturePrompts(ipAdapters, options, request);
 }
 
 /**

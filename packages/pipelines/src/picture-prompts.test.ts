@@ -6,13 +6,9 @@ import type { Device } from '@emulsion/runtime';
 import { cpuOps, createRng, type Tensor, zeros } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { joinPrompts } from './join-prompts.ts';
 import { type LoadPipelineOptions, loadPipeline } from './load-pipeline.ts';
-import {
-  joinPrompts,
-  type PictureAdapter,
-  type PicturePromptOptions,
-  picturePrompts,
-} from './picture-prompts.ts';
+import { type PictureAdapter, type PicturePromptOptions, picturePrompts } from './picture-prompts.ts';
 
 let device: Device;
 let recorded: Folder;

@@ -5,7 +5,7 @@ import { cpuOps, type Tensor, type TensorOps } from '@emulsion/tensor';
 import type { Unet, UnetInputs } from '@emulsion/unet';
 import { type Control, controlResiduals } from './controls.ts';
 import type { FeatureControl } from './feature-control.ts';
-import { joinPrompts } from './picture-prompts.ts';
+import { joinPrompts } from './join-prompts.ts';
 import { stepProgress } from './step-progress.ts';
 
 /** What a U-Net is fed beside sample and timestep; each tensor has a row for each sample. */
