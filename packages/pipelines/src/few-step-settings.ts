@@ -1,6 +1,8 @@
 // Models that were distilled to paint in few steps, without guidance: their settings, and how a model's own scheduler tells.
+import type { FluxParts } from './flux.ts';
 import type { PaintOptions } from './paint-options.ts';
 import type { PipelineDefaults } from './pipeline-classes.ts';
+import type { StableDiffusion3Parts } from './stable-diffusion-3.ts';
 import type { StableDiffusionParts } from './stable-diffusion-parts.ts';
 
 type Settings = Required<Pick<PaintOptions, 'numInferenceSteps' | 'guidanceScale'>> &
@@ -33,15 +35,21 @@ const distilled = ['LCMScheduler', 'TCDScheduler'];
 /** Those of Turbo, which are told by their timesteps: they end with that of pure noise. */
 const turbo = ['EulerDiscreteScheduler', 'EulerAncestralDiscreteScheduler'];
 
+/** What tells whether a model was distilled to few steps. */
+type Distilled =
+  | Pick<StableDiffusionParts, 'schedulerConfig' | 'unet'>
+  | Pick<StableDiffusion3Parts | FluxParts, 'schedulerConfig' | 'transformer'>;
+
 /**
- * What is taken for granted of a model: of one whose own scheduler is that of few steps, 4 of them without guidance.
- * @returns the defaults of its class, if it is not, or takes the guidance scale as an input
+ * What is taken for granted of a model: of one that was distilled to few steps, 4 of them without guidance. Its own
+ * scheduler tells, unless it takes the guidance scale as an input; a Flux is one that does not take it.
+ * @returns the defaults of its class, if it is not
  */
-export function defaultsFor(
-  defaults: PipelineDefaults,
-  { schedulerConfig, unet }: Pick<StableDiffusionParts, 'schedulerConfig' | 'unet'>,
-): PipelineDefaults {
-  const isFew = unet.config.timestepCondChannels === undefined && isOfFewSteps(schedulerConfig);
+export function defaultsFor(defaults: PipelineDefaults, parts: Distilled): PipelineDefaults {
+  const isFew =
+    'unet' in parts
+      ? parts.unet.config.timestepCondChannels === undefined && isOfFewSteps(parts.schedulerConfig)
+      : 'guidance' in parts.transformer.config && !parts.transformer.config.guidance;
   return isFew ? { ...defaults, numInferenceSteps: 4, guidanceScale: 1 } : defaults;
 }
 

@@ -3,7 +3,7 @@ import type { RgbImage } from '@emulsion/image';
 import type { Device } from '@emulsion/runtime';
 import { createScheduler } from '@emulsion/schedulers';
 import { createRng, type Tensor, zeros } from '@emulsion/tensor';
-import { createTestDevice, openFixture } from '@emulsion/testing';
+import { changedComponent, createTestDevice, openFixture, readWeights } from '@emulsion/testing';
 import {
   loadFluxPromptEncoder,
   loadSd3PromptEncoder,
@@ -173,6 +173,28 @@ test('without a size a picture has that of the model', async () => {
   const { width: _width, height: _height, ...request } = small;
   const { pixels } = await sd3({ ...request, prompt: 'a cat', seed: 7 });
   expect(pixels.dims).toEqual([1, 3, 64, 64]);
+});
+
+test('a Flux that takes no guidance was distilled to four steps', async () => {
+  const model = await openFixture('golden/open/models/flux');
+  const stored = model.subfolder('transformer');
+  const weights = Object.entries(await readWeights(stored)).filter(([name]) => !name.includes('guidance'));
+  const schnell = await changedComponent(stored, { guidance_embeds: false }, Object.fromEntries(weights));
+  const pipeline = await loadPipeline(
+    {
+      ...model,
+      has: (path) => model.has(path),
+      read: (path, range) => model.read(path, range),
+      subfolder: (path) => (path === 'transformer' ? schnell : model.subfolder(path)),
+    },
+    { device },
+  );
+  expect(pipeline.defaults).toEqual({ numInferenceSteps: 4, guidanceScale: 1 });
+  let steps = 0;
+  const { numInferenceSteps: _, ...request } = small;
+  await pipeline({ ...request, prompt: 'a cat', seed: 7, onStep: () => void steps++ });
+  expect(steps).toBe(4);
+  await pipeline.dispose();
 });
 
 test('a picture may come as its latents, and gives its size', async () => {

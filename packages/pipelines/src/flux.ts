@@ -54,13 +54,14 @@ const sampleSize = 128;
 
 /**
  * Paints pictures from prompts, or over a picture. `guidanceScale`, 3.5 unless said otherwise, is an input of models that
- * were distilled with it; others have none.
+ * were distilled with it; others have none, and paint in 4 steps.
  * @throws {InvalidArgumentError} if there are other negative prompts than one or one for each prompt, and the errors of
  * `paintFlow`
  */
 export async function flux(parts: FluxParts, options: FluxOptions): Promise<PaintResult> {
   const { transformer } = parts;
-  const { numInferenceSteps = 28, guidanceScale = 3.5, trueCfgScale = 1, negativePrompt, signal } = options;
+  const { guidanceScale = 3.5, trueCfgScale = 1, negativePrompt, signal } = options;
+  const { numInferenceSteps = transformer.config.guidance ? 28 : 4 } = options;
   const { maxSequenceLength, truncatePrompt } = options;
   const encoding = { maxSequenceLength, truncatePrompt, signal };
   const led = negativePrompt !== undefined && trueCfgScale > 1;

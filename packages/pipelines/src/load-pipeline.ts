@@ -192,7 +192,7 @@ async function openPipeline(
       }
     };
     const plan = (pictures?: Partial<PlannedPictures>) => memory.plan(pictures);
-    const defaults = 'unet' in parts ? defaultsFor(description.defaults, parts) : description.defaults;
+    const defaults = defaultsFor(description.defaults, parts);
     return Object.assign(painter, parts, { device, defaults, notes, adapters, plan, dispose });
   } catch (error) {
     await dispose();
