@@ -34,7 +34,8 @@ export async function decodeLatents(
     'latents: to be decoded came',
     'The network or the sampler gave them; the autoencoder is fine.',
   );
-  const tiling = vaeTiling === 'auto' ? ((await memory?.wantsTiles(latents.dims)) ?? false) : vaeTiling;
+  const tiling =
+    vaeTiling === 'auto' ? ((await memory?.wantsTiles('decode', latents.dims)) ?? false) : vaeTiling;
   const pictures: Tensor[] = [];
   for (let i = 0; i < latents.dims[0]!; i++) {
     const picture = await vae.decode(vae.fromLatents(ops.slice(latents, i, i + 1)), { tiling, signal });

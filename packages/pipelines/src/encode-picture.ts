@@ -27,7 +27,7 @@ export interface EncodePictureOptions extends Cancellable {
  * @throws {InvalidArgumentError} if there are other than one or all, and the errors of the autoencoder
  */
 export async function encodePicture(
-  { vae, device: { ops } }: Pick<StableDiffusionParts, 'vae' | 'device'>,
+  { vae, device: { ops }, memory }: Pick<StableDiffusionParts, 'vae' | 'device' | 'memory'>,
   image: Tensor,
   { pictures, noise, signal }: EncodePictureOptions,
 ): Promise<Tensor> {
@@ -35,7 +35,8 @@ export async function encodePicture(
   const { inChannels, latentChannels } = vae.config;
   if (image.dims[1] === latentChannels && latentChannels !== inChannels)
     return repeatTo(ops, image, pictures);
-  const distribution = await vae.encode(ops.affine(image, 2, -1), { signal });
+  const tiling = (await memory?.wantsTiles('encode', image.dims)) ?? false;
+  const distribution = await vae.encode(ops.affine(image, 2, -1), { tiling, signal });
   const drawn = noise.perImage ? pictures : image.dims[0]!;
   const [mean, logvar] = [distribution.mean, distribution.logvar].map((x) => repeatTo(ops, x, drawn));
   const deviation = ops.exp(ops.affine(logvar!, 0.5, 0));

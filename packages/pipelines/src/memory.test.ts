@@ -152,6 +152,11 @@ test('pictures are decoded by tiles where the whole would take more than it may,
   const whole = (await pipeline.vae.decodeMemory([1, 4, 32, 32])).activations!;
   expect(whole).toBeGreaterThan(4e6);
   expect(large.components.at(-1)!.activationBytes).toBeLessThan(whole / 2);
+  const from = await planMemory(path, { device, memoryBudget: 1e6, fromImage: true, ...size });
+  const encoder = from.components.find(({ component }) => component === 'vae encoder')!;
+  const encoded = (await pipeline.vae.encodeMemory([1, 3, 256, 256])).activations!;
+  expect(encoded).toBeGreaterThan(1e6);
+  expect(encoder.activationBytes).toBeLessThan(encoded);
   await pipeline.dispose();
 });
 

@@ -26,12 +26,15 @@ const marks: ReadonlyMap<string, number> = new Map([
   ['pixel_values', stages.text],
   ['embeds', stages.text],
   ['image', stages.encode],
+  ['given_start', stages.encode],
+  ['features', stages.encode],
   ['latents', stages.decode],
+  // Tiles of both halves have it.
   ['inner_start', stages.decode],
 ]);
 
 const stageOf = (inputs: readonly string[]): number => {
-  const mark = inputs.find((name) => marks.has(name));
+  const mark = [...marks.keys()].find((name) => inputs.includes(name));
   return mark === undefined ? stages.denoise : marks.get(mark)!;
 };
 
@@ -124,12 +127,18 @@ export class PipelineMemory {
   }
 
   /**
-   * Whether latents of `dims` are better decoded by tiles: whole they would take more than may be taken.
+   * Whether latents of `dims` are better decoded by tiles, or pictures encoded: whole they would take more than may be
+   * taken.
    * @param working bytes that networks compute with
    */
-  async wantsTiles(dims: readonly number[], working = this.#activations): Promise<boolean> {
-    if (!this.#autoencoder.hasTiles) return false;
-    const { weights, activations = 0 } = await this.#autoencoder.decodeMemory(dims);
+  async wantsTiles(
+    way: 'encode' | 'decode',
+    dims: readonly number[],
+    working = this.#activations,
+  ): Promise<boolean> {
+    const vae = this.#autoencoder;
+    if (!vae.hasTiles) return false;
+    const { weights, activations = 0 } = await vae[`${way}Memory`](dims);
     return weights + activations > (this.#options.memoryBudget ?? this.#usual(working));
   }
 
@@ -146,12 +155,10 @@ export class PipelineMemory {
     const { width, height, pictures = 1, fromImage = false } = asked;
     const latents = latentDims(vae, asked);
     const working = Math.max(this.#activations, this.#working(asked));
-    const vaeTiling = await this.wantsTiles(latents, working);
+    const vaeTiling = await this.wantsTiles('decode', latents, working);
     const parts: PlannedPart[] = [
       ...this.#parts(asked),
-      ...(fromImage
-        ? [halfOf('vae encoder', stages.encode, await vae.encodeMemory(pictureDims(vae, asked)))]
-        : []),
+      ...(fromImage ? [await this.#encoder(pictureDims(vae, asked), working)] : []),
       halfOf('vae decoder', stages.decode, await vae.decodeMemory(latents, { tiling: vaeTiling })),
     ].toSorted((a, b) => a.stage - b.stage);
     const { memoryBudget: budgetBytes } = this.#options;
@@ -183,6 +190,11 @@ export class PipelineMemory {
   get #autoencoder(): Vae {
     if (this.#vae) return this.#vae;
     throw new InvalidArgumentError('memory: its parts are not there yet. Call complete with them first.');
+  }
+
+  async #encoder(dims: readonly number[], working: number): Promise<PlannedPart> {
+    const tiling = await this.wantsTiles('encode', dims, working);
+    return halfOf('vae encoder', stages.encode, await this.#autoencoder.encodeMemory(dims, { tiling }));
   }
 
   async #assertFits(pictures: PlannedPictures): Promise<void> {

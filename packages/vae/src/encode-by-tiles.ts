@@ -1,6 +1,7 @@
 // Encoding a picture tile by tile, with the result of encoding it whole: the tiles share the statistics of their norms.
-import { NetworkBuilder } from '@emulsion/nn';
-import type { Cancellable } from '@emulsion/runtime';
+import { NetworkBuilder, type WeightScope } from '@emulsion/nn';
+import type { Model } from '@emulsion/onnx';
+import type { Cancellable, Dialect } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import { encoderEnd, encoderStage } from './autoencoder-kl.ts';
 import { BandedPicture } from './banded-picture.ts';
@@ -8,6 +9,7 @@ import { assertTileSize, type TiledDecoder, type TilingOptions } from './decode-
 import { encoderTile } from './encoder-tile.ts';
 import { runTiles, withSession } from './run-tiles.ts';
 import { halvingSpans } from './tiles.ts';
+import type { VaeConfig } from './vae-config.ts';
 
 /**
  * Encodes `image` `[batch, inChannels, height, width]` by tiles, as `decodeByTiles` decodes: all resolutions but the last
@@ -58,13 +60,23 @@ async function runEnd(
   features: Tensor,
   options: Cancellable,
 ): Promise<Tensor> {
-  const { blockOutChannels } = config;
-  const n = new NetworkBuilder('vae encoder, end', device.dialect);
-  const last = blockOutChannels.length - 1;
-  const x = n.input('features', 'float32', [1, blockOutChannels[Math.max(last - 1, 0)]!, 'height', 'width']);
-  n.output('moments', encoderEnd(n, encoderStage(n, x, weights, config, last), weights, config));
-  const { moments } = await withSession(device, n.build(), options, (session) =>
+  const { model } = encoderRest(config, weights, device.dialect);
+  const { moments } = await withSession(device, model, options, (session) =>
     session.run({ features }, options),
   );
   return moments!;
+}
+
+/** What runs whole: the last stage and the end, from `features` `[1, channels, height, width]` to `moments`. */
+export function encoderRest(
+  config: VaeConfig,
+  weights: WeightScope,
+  dialect: Dialect,
+): { model: Model; channels: number } {
+  const last = config.blockOutChannels.length - 1;
+  const channels = config.blockOutChannels[last - 1] ?? config.inChannels;
+  const n = new NetworkBuilder('vae encoder, end', dialect);
+  const x = n.input('features', 'float32', [1, channels, 'height', 'width']);
+  n.output('moments', encoderEnd(n, encoderStage(n, x, weights, config, last), weights, config));
+  return { model: n.build(), channels };
 }

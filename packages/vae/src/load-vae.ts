@@ -41,7 +41,7 @@ export interface Vae {
   /** Whether it encodes and decodes by tiles. */
   readonly hasTiles: boolean;
   /** What `encode` takes of memory for a picture of such dims, one at a time: an estimate. */
-  encodeMemory(dims: readonly number[]): Promise<VaeMemory>;
+  encodeMemory(dims: readonly number[], options?: Pick<EncodeOptions, 'tiling'>): Promise<VaeMemory>;
   /** What `decode` takes of memory for latents of such dims, one sample at a time: an estimate. */
   decodeMemory(dims: readonly number[], options?: Pick<DecodeOptions, 'tiling'>): Promise<VaeMemory>;
   /** The encoder's latents as diffusion takes them: `(z − shiftFactor) · scalingFactor`. */
@@ -123,12 +123,14 @@ interface AutoencoderClass<Config extends LatentSpace> {
     latents: Tensor,
     options: TilingOptions,
   ) => Promise<Tensor>;
-  /** What that takes of memory. */
-  readonly tiledMemory?: (
-    parts: { readonly device: Device; readonly config: Config; readonly weights: WeightScope },
-    latents: readonly number[],
-    tileSize: number | undefined,
-  ) => Promise<VaeMemory>;
+  /** What that takes of memory, for dims of a picture or of latents. */
+  readonly tiledMemory?: {
+    readonly [Way in 'encode' | 'decode']: (
+      parts: { readonly device: Device; readonly config: Config; readonly weights: WeightScope },
+      dims: readonly number[],
+      tileSize: number | undefined,
+    ) => Promise<VaeMemory>;
+  };
   /** What the encoder's outputs say. */
   readonly distribution: (outputs: Readonly<Record<string, Tensor>>, config: Config) => LatentDistribution;
 }
@@ -140,7 +142,10 @@ const autoencoderKl: AutoencoderClass<VaeConfig> = {
   // Pages download tiles when they are asked for.
   tiled: async (...of) => (await import('./decode-by-tiles.ts')).decodeByTiles(...of),
   tiledEncode: async (...of) => (await import('./encode-by-tiles.ts')).encodeByTiles(...of),
-  tiledMemory: async (...of) => (await import('./tiled-memory.ts')).tiledMemory(...of),
+  tiledMemory: {
+    encode: async (...of) => (await import('./tiled-memory.ts')).tiledEncodeMemory(...of),
+    decode: async (...of) => (await import('./tiled-memory.ts')).tiledDecodeMemory(...of),
+  },
   distribution: ({ moments }, { latentChannels }) => split(moments!, latentChannels),
 };
 
@@ -197,14 +202,20 @@ async function load<Config extends LatentSpace>(
     : [half('vae encoder', write.encoder), half('vae decoder', write.decoder)];
   const { scalingFactor, shiftFactor } = config;
   const parts = { device, config, weights: WeightScope.of('vae', weights) };
+  const memory = async (
+    way: 'encode' | 'decode',
+    half: Half,
+    dims: readonly number[],
+    { tiling = false }: Pick<DecodeOptions, 'tiling'> = {},
+  ) =>
+    tiling !== false && tiledMemory && !ready
+      ? tiledMemory[way](parts, dims, tiling === true ? undefined : tiling.tileSize)
+      : half.memory(dims);
   return {
     config,
     hasTiles: tiled !== undefined && !ready,
-    encodeMemory: async (dims) => encoder.memory(dims),
-    decodeMemory: async (dims, { tiling = false } = {}) =>
-      tiling !== false && tiledMemory && !ready
-        ? tiledMemory(parts, dims, tiling === true ? undefined : tiling.tileSize)
-        : decoder.memory(dims),
+    encodeMemory: (dims, options) => memory('encode', encoder, dims, options),
+    decodeMemory: (dims, options) => memory('decode', decoder, dims, options),
     async encode(image, { tiling = false, signal } = {}) {
       assertPicture(image, config);
       if (tiling === false) return distribution(await encoder.run({ image }, { signal }), config);

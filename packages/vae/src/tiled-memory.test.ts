@@ -17,6 +17,8 @@ test('the weights of both halves are the bytes that the file has for them', asyn
   const bytes = (half: RegExp) =>
     [...weights.values()].reduce((sum, { name, range }) => sum + (half.test(name) ? range.length : 0), 0);
   expect((await vae.encodeMemory([1, 3, 64, 64])).stored).toBe(bytes(/^(encoder|quant_conv)/));
+  const tiled = await vae.encodeMemory([1, 3, 64, 64], { tiling: true });
+  expect(tiled.stored).toBe(bytes(/^(encoder|quant_conv)/));
   expect((await vae.decodeMemory([1, 4, 8, 8])).stored).toBe(bytes(/^(decoder|post_quant_conv)/));
   expect((await vae.decodeMemory([1, 4, 8, 8], { tiling: true })).stored).toBe(
     bytes(/^(decoder|post_quant_conv)/),
@@ -30,4 +32,7 @@ test('a batch takes no more than one, a larger picture takes more, and tiles lit
   expect(await of(1, 4, 32, 64)).toBe(await of(1, 4, 64, 32));
   const tiled = await vae.decodeMemory([1, 4, 128, 128], { tiling: { tileSize: 64 } });
   expect(tiled.activations).toBeLessThan((await of(1, 4, 128, 128)) / 2);
+  const image = [1, 3, 1024, 1024];
+  const whole = (await vae.encodeMemory(image)).activations!;
+  expect((await vae.encodeMemory(image, { tiling: { tileSize: 64 } })).activations).toBeLessThan(whole / 2);
 });
