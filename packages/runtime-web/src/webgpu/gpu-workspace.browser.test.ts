@@ -294,3 +294,25 @@ test('a card that goes away is said to have gone, also to whom reads', async () 
   space.dispose();
   await lost.dispose();
 });
+
+test('a card that goes away while it runs takes the run with it', async () => {
+  const card = await openGraphicsCard();
+  const lost = new WebDevice(await Onnxruntime.for('webgpu', {}), card, workspaceOpener);
+  const g = new GraphBuilder('powers');
+  const x = g.input('x', 'float32', ['n', 'n']);
+  let y = x;
+  for (let i = 0; i < 30; i++) y = g.op('MatMul', [y, x]);
+  g.output('y', y);
+  const session = await lost.createSession(g.build());
+  const space = lost.openWorkspace();
+  const zeros = tensor(new Float32Array(256 ** 2), [256, 256]);
+  const run = rejection(session.run({ x: zeros }));
+  const another = rejection(
+    session.run({ x: zeros }, { workspace: space }).then(({ y }) => space.countNonFinite(y!)),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  card.destroy();
+  expect(await run).toMatch(/^DeviceLostError: /);
+  expect(await another).toMatch(/^DeviceLostError: /);
+  await lost.dispose();
+});
