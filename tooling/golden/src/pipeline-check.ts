@@ -123,7 +123,10 @@ async function partsOf(
   device: Device,
 ): Promise<StableDiffusionParts | string> {
   // What a folder opens, and not the table of several, reads files.
-  if (typeof folders.read === 'function') return loadOnce(folders as Folder, loadPipeline);
+  if (typeof folders.read === 'function') {
+    const pipeline = await loadOnce(folders as Folder, loadPipeline);
+    return typeof pipeline === 'string' || 'unet' in pipeline ? pipeline : 'it has no U-Net';
+  }
   const {
     unet: unetFolder,
     vae: vaeFolder,
