@@ -15,11 +15,15 @@ import { type OpenedStudio, openStudio } from './open-studio.ts';
 // One visit, in the order in which a visitor does things: each test goes on where the one before ended.
 const fixtures = fileURLToPath(new URL('../../../fixtures', import.meta.url));
 const sd1 = join(fixtures, 'golden/open/models/sd1');
+const clip = fileURLToPath(new URL('../../../fixtures/golden/clip-tokenizer', import.meta.url));
 let hub: HubServer;
 let studio: OpenedStudio;
 let page: Page;
 beforeAll(async () => {
-  hub = await startHubServer({ 'painters/sd1': await modelFromFolder(sd1) });
+  hub = await startHubServer({
+    'painters/sd1': await modelFromFolder(sd1),
+    'openai/clip-vit-large-patch14': await modelFromFolder(clip),
+  });
   studio = await openStudio({ hub: hub.endpoint });
   ({ page } = studio);
   page.setDefaultTimeout(20_000);
@@ -62,6 +66,7 @@ test('the page opens with the embedded model, and says what it computes with and
     /Processor[\s\S]*WebGPU is passed over[\s\S]*WebAssembly with \d threads?\./,
   );
   expect(await field('Width').getAttribute('placeholder')).toBe('64');
+  await expect.poll(() => device.textContent(), { timeout: 30_000 }).toMatch(/\d MB of memory are in use/);
   await studio.screenshot('1-open');
 });
 
@@ -196,9 +201,14 @@ test('a file that is no picture, and one without settings, are refused in words'
 
 test('a size that the model cannot paint is refused by the form', async () => {
   const painted = await gallery().count();
+  const validity = (name: 'stepMismatch' | 'rangeOverflow') =>
+    field('Width').evaluate((input: HTMLInputElement, which) => input.validity[which], name);
   await field('Width').fill('66');
   await button('Paint').click();
-  expect(await field('Width').evaluate((input: HTMLInputElement) => input.validity.stepMismatch)).toBe(true);
+  expect(await validity('stepMismatch')).toBe(true);
+  await field('Width').fill('80000');
+  await button('Paint').click();
+  expect(await validity('rangeOverflow')).toBe(true);
   expect(await button('Stop').count()).toBe(0);
   expect(await gallery().count()).toBe(painted);
   await field('Width').fill('');
@@ -254,6 +264,21 @@ test('files of adapters change the model, each with a slider and a report', asyn
   expect(await paint()).toBe(plain);
   await page.getByRole('button', { name: 'The embedded one' }).click();
   await waitForModel('Emulsion default');
+});
+
+test('what is no model is refused in words, and the embedded one is there again', async () => {
+  const failure = page.getByRole('region', { name: 'Model' }).getByRole('alert');
+  const text = { mimeType: 'text/plain', buffer: Buffer.from('These are notes, not weights.') };
+  await field('A file of yours').setInputFiles({ name: 'notes.safetensors', ...text });
+  await waitForStatus(/^notes\.safetensors could not be loaded$/);
+  expect(await failure.textContent()).toMatch(/notes\.safetensors.*\./);
+  await page.getByRole('textbox', { name: 'From the Hugging Face hub' }).fill('painters/nobody');
+  await button('Load').click();
+  await waitForStatus(/^painters\/nobody could not be loaded$/);
+  expect(await failure.textContent()).toContain('painters/nobody');
+  await page.getByRole('button', { name: 'The embedded one' }).click();
+  await waitForModel('Emulsion default');
+  expect(await failure.count()).toBe(0);
 });
 
 test('a model of the hub paints, and paints from the cache when the network is lost', async () => {

@@ -9,6 +9,7 @@ export interface PlacedFile {
 export type ModelSource =
   | { readonly kind: 'embedded'; readonly url: string }
   | { readonly kind: 'hub'; readonly repo: string }
+  | { readonly kind: 'file'; readonly file: File }
   | { readonly kind: 'files'; readonly name: string; readonly files: readonly PlacedFile[] };
 
 /** The embedded model, beside the page. */
@@ -24,6 +25,8 @@ export function modelName(source: ModelSource): string {
       return 'Emulsion default';
     case 'hub':
       return source.repo;
+    case 'file':
+      return source.file.name;
     case 'files':
       return source.name;
   }

@@ -23,6 +23,10 @@ export async function openModelSource(
     }
     case 'files':
       return openFolder(source.files.map(placed), source.name);
+    case 'file': {
+      const { openModelFile } = await import('./open-model-file.ts');
+      return openModelFile(source.file, signal);
+    }
   }
 }
 

@@ -1,9 +1,11 @@
 // The state of the app, and what the visitor can do.
 import { encodePng, readPngText } from '@emulsion/image';
 import { loadPipelineInWorker, type WorkerPipeline } from '@emulsion/pipelines/worker';
+import { DeviceLostError } from '@emulsion/runtime';
 import { computed, signal } from '@preact/signals';
 import { addPicture, deletePicture, type GalleryPicture, listPictures } from './gallery-store.ts';
 import { keepRest } from './keep-offline.ts';
+import { measureMemory } from './memory.ts';
 import { embeddedModel, type ModelSource, modelName } from './model-source.ts';
 import { advanced, begun, isWorthSaying, type Painting, progressText } from './painting.ts';
 import { readPreferences, writePreferences } from './preferences.ts';
@@ -39,6 +41,8 @@ export const shown = signal<readonly GalleryPicture[]>([]);
 export const problem = signal<string | undefined>(undefined);
 /** What a screen reader says. */
 export const announcement = signal('');
+/** Bytes that everything takes, as last measured. */
+export const memory = signal<number | undefined>(undefined);
 export const lastSeed = signal<number | undefined>(undefined);
 
 /** The size that a picture gets, and what it must be a multiple of. */
@@ -91,6 +95,7 @@ export async function chooseModel(chosen: ModelSource): Promise<void> {
     });
     model.value = { state: 'ready', name, pipeline, seconds: (performance.now() - start) / 1000 };
     announcement.value = `${name} is ready`;
+    void noteMemory();
   } catch (error) {
     if (controller.signal.aborted) return;
     model.value = { state: 'failed', name, message: messageOf(error) };
@@ -162,12 +167,21 @@ export async function paint(): Promise<void> {
     const seconds = formatDuration(performance.now() - start);
     announcement.value = `${pictures.length === 1 ? 'The picture is' : 'The pictures are'} done, in ${seconds}`;
     void keepRest();
+    void noteMemory();
   } catch (error) {
     if (controller.signal.aborted) announcement.value = 'Stopped';
-    else problem.value = messageOf(error);
+    else {
+      // What has crashed paints no more; a fresh worker does.
+      if (DeviceLostError.is(error)) void reloadModel();
+      problem.value = messageOf(error);
+    }
   } finally {
     painting.value = undefined;
   }
+}
+
+async function noteMemory(): Promise<void> {
+  memory.value = (await measureMemory()) ?? memory.value;
 }
 
 export function stop(): void {

@@ -1,6 +1,7 @@
 // What computes, and why that.
+import { formatBytes } from '../memory.ts';
 import { deviceChoices } from '../preferences.ts';
-import { chooseDevice, device, model } from '../studio.ts';
+import { chooseDevice, device, memory, model } from '../studio.ts';
 
 const names = {
   auto: 'The best there is',
@@ -21,6 +22,7 @@ export function DeviceReport() {
           {pipeline.device.notes.map((note) => (
             <li key={note}>{note}</li>
           ))}
+          {memory.value !== undefined && <li>{formatBytes(memory.value)} of memory are in use.</li>}
         </ul>
       )}
       <label class="field">

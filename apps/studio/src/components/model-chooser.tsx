@@ -34,8 +34,20 @@ export function ModelChooser() {
           <button type="submit">Load</button>
         </form>
         <FolderPicker />
+        <label class="field">
+          <span>A file of yours</span>
+          <input
+            type="file"
+            accept=".safetensors,.ckpt,.pt"
+            onChange={({ currentTarget }) => {
+              const [file] = currentTarget.files ?? [];
+              if (file) void chooseModel({ kind: 'file', file });
+            }}
+          />
+        </label>
         <p class="hint">
-          Stable Diffusion 1 and 2 in diffusers’ layout. A folder can also be dropped on the page.
+          A model’s folder in diffusers’ layout, which can also be dropped on the page, or a Stable Diffusion
+          in one file.
         </p>
       </details>
     </section>
