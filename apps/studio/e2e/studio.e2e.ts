@@ -66,7 +66,9 @@ test('the page opens with the embedded model, and says what it computes with and
     /Processor[\s\S]*WebGPU is passed over[\s\S]*WebAssembly with \d threads?\./,
   );
   expect(await field('Width').getAttribute('placeholder')).toBe('64');
-  await expect.poll(() => device.textContent(), { timeout: 30_000 }).toMatch(/\d MB of memory are in use/);
+  await expect
+    .poll(() => device.textContent(), { timeout: 30_000 })
+    .toMatch(/\d\d MB of WebAssembly’s memory are in use/);
   await studio.screenshot('1-open');
 });
 

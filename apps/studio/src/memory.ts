@@ -1,19 +1,16 @@
-// How much memory the app takes.
+// How much memory the models take.
+import { memoryQuestion } from './wasm-memory.ts';
 
-/** What browsers can do that the types do not know. */
-interface MeasuringPerformance {
-  measureUserAgentSpecificMemory?(): Promise<{ readonly bytes: number }>;
-}
-
-/** Bytes that the page and its worker take; undefined where the browser does not tell: of isolated pages, some do. */
-export async function measureMemory(): Promise<number | undefined> {
-  const measuring = performance as MeasuringPerformance;
-  try {
-    return (await measuring.measureUserAgentSpecificMemory?.())?.bytes;
-  } catch {
-    // The page is not isolated from others, of which it would tell too.
-    return undefined;
-  }
+/** Bytes of WebAssembly's memory in the worker, where models lie unless they are on the graphics card. */
+export function measureMemory(worker: Worker): Promise<number> {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = ({ data }: MessageEvent<number>) => {
+      resolve(data);
+      port1.close();
+    };
+    worker.postMessage(memoryQuestion, [port2]);
+  });
 }
 
 /** Bytes as people say them. */

@@ -41,7 +41,7 @@ export const shown = signal<readonly GalleryPicture[]>([]);
 export const problem = signal<string | undefined>(undefined);
 /** What a screen reader says. */
 export const announcement = signal('');
-/** Bytes that everything takes, as last measured. */
+/** Bytes that WebAssembly takes in the worker, as last measured. */
 export const memory = signal<number | undefined>(undefined);
 export const lastSeed = signal<number | undefined>(undefined);
 
@@ -181,7 +181,7 @@ export async function paint(): Promise<void> {
 }
 
 async function noteMemory(): Promise<void> {
-  memory.value = (await measureMemory()) ?? memory.value;
+  if (worker) memory.value = await measureMemory(worker);
 }
 
 export function stop(): void {

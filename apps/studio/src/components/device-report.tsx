@@ -22,7 +22,9 @@ export function DeviceReport() {
           {pipeline.device.notes.map((note) => (
             <li key={note}>{note}</li>
           ))}
-          {memory.value !== undefined && <li>{formatBytes(memory.value)} of memory are in use.</li>}
+          {memory.value !== undefined && (
+            <li>{formatBytes(memory.value)} of WebAssembly’s memory are in use.</li>
+          )}
         </ul>
       )}
       <label class="field">
