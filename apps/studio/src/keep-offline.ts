@@ -1,7 +1,7 @@
 // The app without a network: from the second visit on it comes from what the browser has kept.
 
 /** Milliseconds after which the app goes on without. */
-const patience = 3000;
+const patience = 10_000;
 
 /** Has the service worker keep what is downloaded from now on. Where browsers have none, or refuse it, nothing is kept. */
 export async function keepOffline(): Promise<void> {
