@@ -9,5 +9,5 @@ const clip = 'openai/clip-vit-large-patch14';
 /** Opens a file as a model. @throws the errors of `openSingleFile` and `openHubFolder` */
 export const openModelFile = async (file: File, signal: AbortSignal): Promise<Folder> =>
   openSingleFile(openFolder([file], 'files'), file.name, {
-    tokenizer: await openHubFolder(clip, { signal }),
+    tokenizer: () => openHubFolder(clip, { signal }),
   });

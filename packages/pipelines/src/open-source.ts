@@ -98,9 +98,13 @@ async function openModelFile(
     return { folder: model, notes: [...notes, ...opened.notes] };
   }
   try {
-    const tokenizer = await openSource(clip, others);
-    const model = await openSingleFile(folder, path, { tokenizer: tokenizer.folder });
-    return { folder: model, notes: [...notes, ...tokenizer.notes] };
+    const allNotes = [...notes];
+    const tokenizer = async () => {
+      const opened = await openSource(clip, others);
+      allNotes.push(...opened.notes);
+      return opened.folder;
+    };
+    return { folder: await openSingleFile(folder, path, { tokenizer }), notes: allNotes };
   } catch (cause) {
     if (!SourceNotFoundError.is(cause)) throw cause;
     throw new SourceNotFoundError(

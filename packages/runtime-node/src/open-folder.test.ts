@@ -109,3 +109,9 @@ test('a file that is not JSON is named', async () => {
     `${root}/model/broken.json: it is not JSON. Download or save the file again.`,
   );
 });
+
+test('a slash behind its path is no part of its name', async () => {
+  const path = join(root, 'model');
+  expect((await openFolder(`${path}/`)).name).toBe(path);
+  expect((await openFolder('/')).name).toBe('/');
+});

@@ -21,7 +21,7 @@ export async function openFolder(path: string): Promise<Folder> {
     throw new MissingFolderError(path, { cause });
   });
   if (!found.isDirectory()) throw new MissingFolderError(path);
-  return folderAt(await realpath(path), path);
+  return folderAt(await realpath(path), path.replace(/(?<=.)[/\\]+$/, ''));
 }
 
 /** The folder at an absolute path; `name` is what the caller calls it. */

@@ -319,6 +319,12 @@ test('a file that is no whole model, or has no tokenizer, says what is needed', 
   );
 });
 
+test('a tokenizer that is to be fetched is asked for when the file turned out to be a model', async () => {
+  const nowhere = () => Promise.reject(new Error('no network'));
+  await expect(open(file(sd1, clip), { tokenizer: nowhere })).rejects.toThrow('it is not a whole Stable');
+  await expect(open(file(sd1, vae, clip), { tokenizer: nowhere })).rejects.toThrow('no network');
+});
+
 test('endings tell files that may hold models', () => {
   expect(['a/b.safetensors', 'm.CKPT', 'm.pt', 'owner/name', 'm.png'].map(isSingleFile)).toEqual([
     true,

@@ -19,8 +19,11 @@ export interface OpenSingleFileOptions {
    * the transformer, the other networks too.
    */
   readonly config?: Folder | undefined;
-  /** The folder of CLIP's tokenizer (`vocab.json`, `merges.txt`), which a single file has not; `config` may have it. */
-  readonly tokenizer?: Folder | undefined;
+  /**
+   * The folder of CLIP's tokenizer (`vocab.json`, `merges.txt`), which a single file has not; `config` may have it. A
+   * function is asked for it when the file has been read and turned out to be a model that wants it.
+   */
+  readonly tokenizer?: Folder | (() => Promise<Folder>) | undefined;
   /** What the U-Net predicts, where the file does not tell. */
   readonly predictionType?: PredictionType | undefined;
 }
@@ -163,7 +166,7 @@ interface TokenizerSource {
   readonly name: string;
   readonly padToken: string;
   readonly config: Folder | undefined;
-  readonly tokenizer: Folder | undefined;
+  readonly tokenizer: OpenSingleFileOptions['tokenizer'];
 }
 
 async function addTokenizer(
@@ -175,7 +178,8 @@ async function addTokenizer(
   const own = config?.subfolder(name);
   const hasOwn = own && (await hasAny(own, ['vocab.json', 'tokenizer.json', 'spiece.model']));
   const isT5 = padToken === 't5';
-  const source = hasOwn ? own : isT5 ? undefined : tokenizer;
+  const clip = () => (typeof tokenizer === 'function' ? tokenizer() : tokenizer);
+  const source = hasOwn ? own : isT5 ? undefined : await clip();
   if (!source) {
     const wanted = isT5
       ? 'that of a model in diffusers layout which has that of T5 (config)'
