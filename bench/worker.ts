@@ -14,8 +14,6 @@ export async function serve(ready: object, turn: (what: string) => Promise<objec
 
 /** Share of one core that others may take in a turn that counts. */
 const allowedDisturbance = 0.05;
-/** How often a turn is taken before it counts anyhow. */
-const attempts = 6;
 
 /** The measuring end of a program whose turns give `Turn`. */
 export class Worker<Turn> {
@@ -43,8 +41,8 @@ export class Worker<Turn> {
     return (await this.#line()) as Ready; // both ends are ours
   }
 
-  /** Lets the program take a turn, of the kind that it is told, and another one as long as other processes take more than a little of a core. */
-  async turn(what = 'turn'): Promise<Turn> {
+  /** Lets the program take a turn, of the kind that it is told, and another one as long as other processes take more than a little of a core, at most `attempts`. */
+  async turn(what = 'turn', { attempts = 6 }: { readonly attempts?: number } = {}): Promise<Turn> {
     for (let attempt = 1; ; attempt++) {
       const [machine, own, start] = [machineProcessorSeconds(), this.#processorSeconds(), performance.now()];
       this.#child.stdin!.write(`${what}\n`);

@@ -3,7 +3,7 @@ import type { Tensor, TensorOps, Term } from '@emulsion/tensor';
 import type { NetworkSampler } from './scheduler.ts';
 
 /** Terms that are summed in one pass; where there would be more, the sums within the sum are computed first. */
-const mostTerms = 6;
+const mostTerms = 10;
 
 /** A weighted sum that has not been computed yet, or has been. */
 class DeferredSum implements Tensor {
@@ -11,7 +11,7 @@ class DeferredSum implements Tensor {
   readonly dims: readonly number[];
   readonly #ops: TensorOps;
   /** What is to be summed; gone once it is, so that nothing older than needed is kept. */
-  #terms: readonly Term[] | undefined;
+  #terms: readonly [Term, ...Term[]] | undefined;
   #value: Tensor | undefined;
 
   constructor(ops: TensorOps, terms: readonly [Term, ...Term[]]) {
@@ -27,16 +27,34 @@ class DeferredSum implements Tensor {
   /** The sum, computed if it is not yet: in the memory of `out`, if that is given. */
   value(out?: Tensor): Tensor {
     if (!this.#terms) return this.#value!; // one of the two is there
-    const weights = new Map<Tensor, number>();
-    this.#addTo(weights, 1);
-    const needed = notCancelled([...weights].map(([x, weight]): Term => [weight, x]));
-    const [first, ...rest] =
-      needed.length <= mostTerms
-        ? needed
-        : notCancelled(this.#terms.map(([weight, x]): Term => [weight, computed(x)]));
+    const [first, ...rest] = this.#computedTerms(this.#terms);
     this.#value = out ? this.#ops.combineInto(out, first!, ...rest) : this.#ops.combine(first!, ...rest);
     this.#terms = undefined;
     return this.#value;
+  }
+
+  /** `value`, and that of `sum` before: in one pass, if this is nothing but that times a factor. */
+  valueBeside(sum: DeferredSum, out?: Tensor): Tensor {
+    const [[factor, x], ...others] = this.#terms ?? [[1, this]];
+    if (x !== sum || others.length > 0 || !sum.#terms) {
+      sum.value();
+      return this.value(out);
+    }
+    const [first, ...rest] = sum.#computedTerms(sum.#terms);
+    [sum.#value, this.#value] = this.#ops.combineAndScale(factor, out, first!, ...rest);
+    sum.#terms = undefined;
+    this.#terms = undefined;
+    return this.#value;
+  }
+
+  /** What is to be read for the sum. */
+  #computedTerms(terms: readonly Term[]): readonly Term[] {
+    const weights = new Map<Tensor, number>();
+    this.#addTo(weights, 1);
+    const needed = notCancelled([...weights].map(([x, weight]): Term => [weight, x]));
+    return needed.length <= mostTerms
+      ? needed
+      : notCancelled(terms.map(([weight, x]): Term => [weight, computed(x)]));
   }
 
   /** Adds the weights, times a factor, of the tensors that the sum is made of. */
@@ -62,6 +80,10 @@ export function deferredOps(ops: TensorOps): TensorOps {
     combine: (...terms) => new DeferredSum(ops, terms),
     combineInto: (out, [weight, x], ...rest) =>
       ops.combineInto(computed(out), [weight, computed(x)], ...rest.map(([w, y]): Term => [w, computed(y)])),
+    combineAndScale(factor, _out, ...terms) {
+      const sum = new DeferredSum(ops, terms);
+      return [sum, new DeferredSum(ops, [[factor, sum]])];
+    },
     affine: (x, scale, shift) => ops.affine(computed(x), scale, shift),
     multiply: (a, b) => ops.multiply(computed(a), computed(b)),
     exp: (x) => ops.exp(computed(x)),
@@ -86,13 +108,15 @@ export function* computeQuestions(sampler: NetworkSampler): NetworkSampler {
   let input: Tensor | undefined;
   while (!turn.done) {
     const question = turn.value;
-    // The state first: the network's input is that, scaled.
-    const state = computed(question.state);
-    let sample = state;
-    if (question.sample !== question.state) {
-      sample = question.sample instanceof DeferredSum ? question.sample.value(input) : question.sample;
-      input = question.sample instanceof DeferredSum ? sample : input;
+    let sample = question.sample;
+    if (sample !== question.state && sample instanceof DeferredSum) {
+      // Mostly that is the state, scaled.
+      const { state } = question;
+      sample = state instanceof DeferredSum ? sample.valueBeside(state, input) : sample.value(input);
+      input = sample;
     }
+    const state = computed(question.state);
+    if (question.sample === question.state) sample = state;
     turn = sampler.next(yield { ...question, state, sample });
   }
   return computed(turn.value);

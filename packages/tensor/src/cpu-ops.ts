@@ -26,6 +26,20 @@ function combineInto(out: Tensor, ...terms: readonly [Term, ...Term[]]): Tensor 
   return out;
 }
 
+function combineAndScale(
+  factor: number,
+  out: Tensor | undefined,
+  ...terms: readonly [Term, ...Term[]]
+): readonly [Tensor, Tensor] {
+  assertSameTerms(terms);
+  const [[, first]] = terms;
+  if (out) assertSameDims('combineAndScale', first, out);
+  const sum = tensor(new Float32Array(first.data.length), first.dims);
+  const product = out ?? tensor(new Float32Array(first.data.length), first.dims);
+  weightedSum(sum.data, terms, { factor, out: product.data });
+  return [sum, product];
+}
+
 function affine(x: Tensor, scale: number, shift: number): Tensor {
   return tensor(
     x.data.map((value) => scale * value + shift),
@@ -152,6 +166,7 @@ function slice(x: Tensor, start: number, end: number, axis = 0): Tensor {
 export const cpuOps: TensorOps = {
   combine,
   combineInto,
+  combineAndScale,
   affine,
   multiply,
   exp,

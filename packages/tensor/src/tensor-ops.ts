@@ -17,6 +17,15 @@ export interface TensorOps {
    * makes no use of memory again may give a new tensor.
    */
   combineInto(out: Tensor, ...terms: readonly [Term, ...Term[]]): Tensor;
+  /**
+   * `combine`, and the sum times a factor beside it, which is written into the memory of `out`, if that is given, as by
+   * `combineInto`.
+   */
+  combineAndScale(
+    factor: number,
+    out: Tensor | undefined,
+    ...terms: readonly [Term, ...Term[]]
+  ): readonly [sum: Tensor, product: Tensor];
   /** `scale · x + shift`, element by element. */
   affine(x: Tensor, scale: number, shift: number): Tensor;
   /** The product of two tensors, element by element. */

@@ -50,37 +50,86 @@ const multiply = simd(0xf2); // f64x2.mul
 
 /**
  * `sum(bytes, weight0, weight1, …)`: the terms lie one block after the other in `memory`, the sum is written over the
- * first.
+ * first. `sumAndScale(bytes, weight0, weight1, …, factor)` writes the sum, times the factor, into the block behind the
+ * last term too.
  */
 function kernelModule(termCount: number): Uint8Array<ArrayBuffer> {
+  const name = (text: string) => sized([...new TextEncoder().encode(text)]);
+  const factors = (count: number) => [
+    functionType,
+    ...vector([[i32], ...Array(count).fill([f64])]),
+    ...vector([]),
+  ];
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d], // the magic number, then the version
+    ...[0x01, 0x00, 0x00, 0x00],
+    ...section(typeSection, vector([factors(termCount), factors(termCount + 1)])),
+    ...section(functionSection, vector([[0], [1]])),
+    ...section(
+      memorySection,
+      vector([[0, ...leb128(Math.ceil(((termCount + 1) * blockBytes) / pageBytes))]]),
+    ),
+    ...section(
+      exportSection,
+      vector([
+        [...name('sum'), exportedFunction, 0],
+        [...name('sumAndScale'), exportedFunction, 1],
+        [...name('memory'), exportedMemory, 0],
+      ]),
+    ),
+    ...section(
+      codeSection,
+      vector([sized(kernelBody(termCount, false)), sized(kernelBody(termCount, true))]),
+    ),
+  ]);
+}
+
+function kernelBody(termCount: number, scales: boolean): number[] {
+  const factorCount = termCount + (scales ? 1 : 0);
   const terms = Array.from({ length: termCount }, (_, term) => term);
   const bytes = 0;
-  const weight = (term: number) => 1 + term;
-  const address = 1 + termCount;
-  const weights = (term: number) => 2 + termCount + term;
+  const factor = (index: number) => 1 + index;
+  const address = 1 + factorCount;
+  const factors = (index: number) => 2 + factorCount + index;
+  const rounded = 2 + 2 * factorCount;
+  const scaledAt = (offset: number) => [
+    ...[...localGet(address), ...localGet(rounded), ...promote],
+    ...[
+      ...localGet(factors(termCount)),
+      ...multiply,
+      ...demote,
+      ...storeTwo(termCount * blockBytes + offset),
+    ],
+  ];
   const sumAt = (offset: number) => [
     ...localGet(address),
     ...terms.flatMap((term) => [
       ...localGet(address),
       ...loadTwo(term * blockBytes + offset),
       ...promote,
-      ...localGet(weights(term)),
+      ...localGet(factors(term)),
       ...multiply,
       ...(term === 0 ? [] : add),
     ]),
     ...demote,
+    ...localTee(rounded),
     ...storeTwo(offset),
+    ...(scales ? scaledAt(offset) : []),
   ];
   const offsets = Array.from(
     { length: turnLength / laneCount },
     (_, i) => (i * turnBytes * laneCount) / turnLength,
   );
-  const body = [
+  return [
     ...vector([
       [1, i32],
-      [...leb128(termCount), v128],
+      [...leb128(factorCount + 1), v128],
     ]),
-    ...terms.flatMap((term) => [...localGet(weight(term)), ...splat, ...localSet(weights(term))]),
+    ...Array.from({ length: factorCount }, (_, index) => [
+      ...localGet(factor(index)),
+      ...splat,
+      ...localSet(factors(index)),
+    ]).flat(),
     ...loop,
     ...offsets.flatMap(sumAt),
     ...[...localGet(address), ...i32Const(turnBytes), ...i32Add, ...localTee(address)],
@@ -88,32 +137,24 @@ function kernelModule(termCount: number): Uint8Array<ArrayBuffer> {
     ...end,
     ...end,
   ];
-  const name = (text: string) => sized([...new TextEncoder().encode(text)]);
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d], // the magic number, then the version
-    ...[0x01, 0x00, 0x00, 0x00],
-    ...section(
-      typeSection,
-      vector([[functionType, ...vector([[i32], ...terms.map(() => [f64])]), ...vector([])]]),
-    ),
-    ...section(functionSection, vector([[0]])),
-    ...section(memorySection, vector([[0, ...leb128(Math.ceil((termCount * blockBytes) / pageBytes))]])),
-    ...section(
-      exportSection,
-      vector([
-        [...name('sum'), exportedFunction, 0],
-        [...name('memory'), exportedMemory, 0],
-      ]),
-    ),
-    ...section(codeSection, vector([sized(body)])),
-  ]);
 }
 
-/** Writes `Σ weights[i] · terms[i]` into `out`, which may be one of the terms; all have one length. */
+/** A product of a sum that is wanted beside it. */
+export interface ScaledSum {
+  readonly factor: number;
+  /** Where it is written. */
+  readonly out: Float32Array;
+}
+
+/**
+ * Writes `Σ weights[i] · terms[i]` into `out`, which may be one of the terms, and what is left of its rounding times a
+ * factor beside it; all have one length.
+ */
 export type WeightedSumKernel = (
   out: Float32Array,
   weights: readonly number[],
   terms: readonly Float32Array[],
+  scaled?: ScaledSum,
 ) => void;
 
 /** The kernel for a number of terms, or nothing where WebAssembly or its SIMD instructions are missing or forbidden. */
@@ -124,21 +165,28 @@ export function createWeightedSumKernel(termCount: number): WeightedSumKernel | 
   } catch {
     return undefined; // an old browser, or a page whose content security policy forbids it
   }
-  // The module above exports these two.
+  // The module above exports these three.
   const sum = exported.sum as (bytes: number, ...weights: number[]) => void;
+  const sumAndScale = exported.sumAndScale as typeof sum;
   const { buffer } = exported.memory as WebAssembly.Memory;
   const blocks = Array.from(
-    { length: termCount },
-    (_, term) => new Float32Array(buffer, term * blockBytes, blockLength),
+    { length: termCount + 1 },
+    (_, index) => new Float32Array(buffer, index * blockBytes, blockLength),
   );
-  return (out, weights, terms) => {
+  const copyBlock = (from: Float32Array, to: Float32Array, start: number, length: number) =>
+    to.set(length === blockLength ? from : from.subarray(0, length), start);
+  return (out, weights, terms, scaled) => {
     for (let start = 0; start < out.length; start += blockLength) {
       const length = Math.min(blockLength, out.length - start);
       for (let term = 0; term < termCount; term++) {
         blocks[term]!.set(terms[term]!.subarray(start, start + length));
       }
-      sum(length * Float32Array.BYTES_PER_ELEMENT, ...weights);
-      out.set(length === blockLength ? blocks[0]! : blocks[0]!.subarray(0, length), start);
+      const bytes = length * Float32Array.BYTES_PER_ELEMENT;
+      if (scaled) {
+        sumAndScale(bytes, ...weights, scaled.factor);
+        copyBlock(blocks[termCount]!, scaled.out, start, length);
+      } else sum(bytes, ...weights);
+      copyBlock(blocks[0]!, out, start, length);
     }
   };
 }

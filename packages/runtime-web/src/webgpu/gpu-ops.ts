@@ -108,6 +108,15 @@ export function gpuOps(memory: GpuMemory, kernels: KernelRunner): TensorOps {
     return sum;
   }
 
+  function combineAndScale(
+    factor: number,
+    out: Tensor | undefined,
+    ...terms: Terms
+  ): readonly [Tensor, Tensor] {
+    const sum = combine(...terms);
+    return [sum, out ? combineInto(out, [factor, sum]) : combine([factor, sum])];
+  }
+
   function multiply(a: Tensor, b: Tensor): Tensor {
     assertSameDims('multiply', a, b);
     return each(a.dims, multiplyKernel, [a, b], {});
@@ -180,6 +189,7 @@ export function gpuOps(memory: GpuMemory, kernels: KernelRunner): TensorOps {
   return {
     combine,
     combineInto,
+    combineAndScale,
     affine: (x, scale, shift) => each(x.dims, affineKernel, [x], { scale, shift }),
     multiply,
     exp: (x) => each(x.dims, expKernel, [x], {}),
