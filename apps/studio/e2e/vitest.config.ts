@@ -8,7 +8,5 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 120_000,
     fileParallelism: false,
-    // Now and then a model stays at "Loading" after a reload, or when the network is back; why is not known yet.
-    retry: 2,
   },
 });

@@ -30,7 +30,7 @@ export async function separateWeights({
     const stored = part(graph.name, file, offset, length);
     const isBfloat16 = dataType === 'bfloat16';
     const own = fileOf(`weight-${weights.length}`, isBfloat16 ? await widened(stored) : stored);
-    weights.push({ path: own.name, data: own.kind === 'blob' ? own.blob : own.bytes });
+    weights.push({ path: own.name, data: own.kind === 'blob' ? holdingStreams(own.blob) : own.bytes });
     initializers.push({
       ...initializer,
       dataType: isBfloat16 ? 'float32' : dataType,
@@ -38,6 +38,25 @@ export async function separateWeights({
     });
   }
   return { model: { ...rest, graph: { ...graph, initializers } }, weights };
+}
+
+/**
+ * The same Blob, which holds the streams that its parts are read by. Chromium 156 collects such a stream as garbage if
+ * nothing but the code that waits for it knows of it, and that code then waits for ever. onnxruntime, which reads weights
+ * so, holds the Blob until they are loaded.
+ */
+function holdingStreams(blob: Blob): Blob {
+  const streams: ReadableStream[] = [];
+  const slice = (...range: Parameters<Blob['slice']>) => {
+    const part = Blob.prototype.slice.apply(blob, range);
+    const stream = () => {
+      const opened = Blob.prototype.stream.call(part);
+      streams.push(opened);
+      return opened;
+    };
+    return Object.assign(part, { stream });
+  };
+  return Object.assign(blob, { slice });
 }
 
 /** A part of a file, not read and not copied. */
