@@ -43,9 +43,10 @@ test('combineAndScale gives the sum, and its product in the memory that it is gi
   );
 });
 
-test('combine rounds each element to float32 once', () => {
-  const sum = cpuOps.combine([1, values(1)], [1, values(2 ** -30)], [-1, values(1)]);
-  expect(sum.data[0]).toBe(2 ** -30);
+test('combine sums in float32, from the first term on', () => {
+  const [one, little] = [values(1), values(2 ** -30)];
+  expect(cpuOps.combine([1, one], [1, little], [-1, one]).data[0]).toBe(0);
+  expect(cpuOps.combine([1, one], [-1, one], [1, little]).data[0]).toBe(2 ** -30);
 });
 
 test('combine refuses tensors of different dims and says which', () => {

@@ -2,7 +2,7 @@
 import type { InterpolationMode } from './interpolate.ts';
 import type { Tensor } from './tensor.ts';
 
-/** One term of a weighted sum. The weight is worked out beforehand, in float64. */
+/** One term of a weighted sum. The weight is worked out beforehand in float64, and rounded to float32. */
 export type Term = readonly [weight: number, tensor: Tensor];
 
 /**
@@ -10,7 +10,7 @@ export type Term = readonly [weight: number, tensor: Tensor];
  * the first dimension is the batch. Tensors of one call have equal dims.
  */
 export interface TensorOps {
-  /** The weighted sum of the terms: `Σ weight · tensor`. Each element is rounded to float32 once. */
+  /** The weighted sum of the terms: `Σ weight · tensor`, in float32 from the first term on. */
   combine(...terms: readonly [Term, ...Term[]]): Tensor;
   /**
    * `combine` into the memory of `out`, which nobody may need any more, and which comes back with the sum in it. What

@@ -1,20 +1,20 @@
-// A weighted sum of float32 arrays in WebAssembly with SIMD: two float64 sums in an instruction. The few instructions
-// of the module are written here, for each number of terms once.
+// A weighted sum of float32 arrays in WebAssembly with SIMD: four sums in an instruction. The few instructions of the
+// module are written here, for each number of terms once.
 
-/** Elements that are summed at a time: as many as the terms' copies stay in a fast cache with. */
-const blockLength = 4096;
+/** Elements that are summed at a time: few enough for the terms' copies to stay in a fast cache. */
+const blockLength = 16384;
 const blockBytes = blockLength * Float32Array.BYTES_PER_ELEMENT;
 const pageBytes = 65536;
 
 /** Elements that a turn of the kernel's loop sums; an array need not have a multiple of it. */
-const turnLength = 4;
+const turnLength = 8;
 const turnBytes = turnLength * Float32Array.BYTES_PER_ELEMENT;
 /** Elements that one instruction sums. */
-const laneCount = 2;
+const laneCount = 4;
 
 // WebAssembly core specification 2.0, chapter 5.
 const i32 = 0x7f;
-const f64 = 0x7c;
+const f32 = 0x7d;
 const v128 = 0x7b;
 const functionType = 0x60;
 const [typeSection, functionSection, memorySection, exportSection, codeSection] = [1, 3, 5, 7, 10];
@@ -38,15 +38,13 @@ const i32LessThan = [0x49];
 const loop = [0x03, 0x40];
 const branchIf = [0x0d, 0];
 const end = [0x0b];
-/** Where two floats lie from an address on; they are aligned to eight bytes (2 ** 3). */
-const at = (offset: number) => [3, ...leb128(offset)];
-const loadTwo = (offset: number) => simd(0x5d, ...at(offset)); // v128.load64_zero
-const storeTwo = (offset: number) => simd(0x5b, ...at(offset), 0); // v128.store64_lane
-const splat = simd(0x14); // f64x2.splat
-const promote = simd(0x5f); // f64x2.promote_low_f32x4
-const demote = simd(0x5e); // f32x4.demote_f64x2_zero
-const add = simd(0xf0); // f64x2.add
-const multiply = simd(0xf2); // f64x2.mul
+/** Where four floats lie from an address on; they are aligned to sixteen bytes (2 ** 4). */
+const at = (offset: number) => [4, ...leb128(offset)];
+const load = (offset: number) => simd(0x00, ...at(offset)); // v128.load
+const store = (offset: number) => simd(0x0b, ...at(offset)); // v128.store
+const splat = simd(0x13); // f32x4.splat
+const add = simd(0xe4); // f32x4.add
+const multiply = simd(0xe6); // f32x4.mul
 
 /**
  * `sum(bytes, weight0, weight1, …)`: the terms lie one block after the other in `memory`, the sum is written over the
@@ -57,7 +55,7 @@ function kernelModule(termCount: number): Uint8Array<ArrayBuffer> {
   const name = (text: string) => sized([...new TextEncoder().encode(text)]);
   const factors = (count: number) => [
     functionType,
-    ...vector([[i32], ...Array(count).fill([f64])]),
+    ...vector([[i32], ...Array(count).fill([f32])]),
     ...vector([]),
   ];
   return Uint8Array.from([
@@ -91,29 +89,22 @@ function kernelBody(termCount: number, scales: boolean): number[] {
   const factor = (index: number) => 1 + index;
   const address = 1 + factorCount;
   const factors = (index: number) => 2 + factorCount + index;
-  const rounded = 2 + 2 * factorCount;
+  const sum = 2 + 2 * factorCount;
   const scaledAt = (offset: number) => [
-    ...[...localGet(address), ...localGet(rounded), ...promote],
-    ...[
-      ...localGet(factors(termCount)),
-      ...multiply,
-      ...demote,
-      ...storeTwo(termCount * blockBytes + offset),
-    ],
+    ...[...localGet(address), ...localGet(sum)],
+    ...[...localGet(factors(termCount)), ...multiply, ...store(termCount * blockBytes + offset)],
   ];
   const sumAt = (offset: number) => [
     ...localGet(address),
     ...terms.flatMap((term) => [
       ...localGet(address),
-      ...loadTwo(term * blockBytes + offset),
-      ...promote,
+      ...load(term * blockBytes + offset),
       ...localGet(factors(term)),
       ...multiply,
       ...(term === 0 ? [] : add),
     ]),
-    ...demote,
-    ...localTee(rounded),
-    ...storeTwo(offset),
+    ...localTee(sum),
+    ...store(offset),
     ...(scales ? scaledAt(offset) : []),
   ];
   const offsets = Array.from(
@@ -147,8 +138,8 @@ export interface ScaledSum {
 }
 
 /**
- * Writes `Σ weights[i] · terms[i]` into `out`, which may be one of the terms, and what is left of its rounding times a
- * factor beside it; all have one length.
+ * Writes `Σ weights[i] · terms[i]` into `out`, which may be one of the terms, and that times a factor beside it; all
+ * have one length. Weights, products and sums are float32, summed from the first term on.
  */
 export type WeightedSumKernel = (
   out: Float32Array,

@@ -1,23 +1,25 @@
-// Weighted sums of float32 arrays in float64: what samplers spend their time in.
+// Weighted sums of float32 arrays: what samplers spend their time in.
 import type { Term } from './tensor-ops.ts';
 import { createWeightedSumKernel, type ScaledSum, type WeightedSumKernel } from './weighted-sum-kernel.ts';
 
-/** Elements that are summed in float64 at a time; their sums stay in the fastest cache. */
+/** Elements that are summed at a time; their sums stay in the fastest cache. */
 const blockLength = 1024;
-const block = new Float64Array(blockLength);
+const block = new Float32Array(blockLength);
 
 /** The sum as a loop, for where there is no kernel: a block of elements after another. */
 export const sumInLoops: WeightedSumKernel = (out, weights, terms, scaled) => {
   for (let start = 0; start < out.length; start += blockLength) {
     const length = Math.min(blockLength, out.length - start);
-    block.fill(0, 0, length);
     for (const [term, data] of terms.entries()) {
-      const weight = weights[term]!;
-      for (let i = 0; i < length; i++) block[i]! += weight * data[start + i]!;
+      const weight = Math.fround(weights[term]!);
+      if (term === 0) for (let i = 0; i < length; i++) block[i] = weight * data[start + i]!;
+      else for (let i = 0; i < length; i++) block[i]! += Math.fround(weight * data[start + i]!);
     }
     for (let i = 0; i < length; i++) out[start + i] = block[i]!;
   }
-  if (scaled) for (let i = 0; i < out.length; i++) scaled.out[i] = scaled.factor * out[i]!;
+  if (!scaled) return;
+  const factor = Math.fround(scaled.factor);
+  for (let i = 0; i < out.length; i++) scaled.out[i] = factor * out[i]!;
 };
 
 /** By number of terms. */
