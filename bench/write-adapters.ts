@@ -51,10 +51,10 @@ async function writeLora(path: string, isTarget: typeof isAttention, rank: numbe
 export const writeAttentionLora = (path: string, rank: number): Promise<number> =>
   writeLora(path, isAttention, rank);
 
-/** A LoRA of all that kohya's scripts train, of about so many bytes. @returns its bytes */
+/** A LoRA of all that kohya's scripts train, of about so many bytes and a rank that people give. @returns its bytes */
 export function writeLargeLora(path: string, bytes: number): Promise<number> {
   const perRank = modulesOf(isTrained).reduce((sum, { out, inputs }) => sum + 2 * (out + inputs), 0);
-  return writeLora(path, isTrained, Math.round(bytes / perRank));
+  return writeLora(path, isTrained, 8 * Math.ceil(bytes / perRank / 8));
 }
 
 /** A hypernetwork with layers of [1, 2, 1] times the text's 768 channels. */

@@ -1,6 +1,6 @@
 // The values of one weight, read into memory: for adapters and tests. Models use their weights where they lie.
 import { type DataType, dataTypeBytes } from '@emulsion/onnx';
-import { fromFloat16, type Tensor, tensor } from '@emulsion/tensor';
+import { HalfTensor, type Tensor, tensor, widen } from '@emulsion/tensor';
 import type { Folder } from './folder.ts';
 import type { Weight } from './weight.ts';
 
@@ -39,8 +39,7 @@ export async function readTensor(folder: Folder, weight: Weight): Promise<Tensor
 export function decodeTensor({ dtype, dims }: Weight, bytes: Uint8Array): Tensor {
   // Computers that JavaScript runs on have the lowest byte first, as the formats do.
   if (dtype === 'float32') return tensor(new Float32Array(bytes.slice().buffer), dims);
-  if (dtype === 'float16') return tensor(fromFloat16(halvesOf(bytes)), dims);
-  if (dtype === 'bfloat16') return tensor(fromBfloat16(halvesOf(bytes)), dims);
+  if (dtype === 'float16' || dtype === 'bfloat16') return tensor(widen(halvesOf(bytes), dtype), dims);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = dataTypeBytes[dtype];
   const read = readers[dtype];
@@ -50,15 +49,15 @@ export function decodeTensor({ dtype, dims }: Weight, bytes: Uint8Array): Tensor
   );
 }
 
+/** The values of a weight from its bytes, which it keeps if they are 16 bits each: those are widened when asked for. */
+export function tensorOver(weight: Weight, bytes: Uint8Array): Tensor {
+  const { dtype, dims } = weight;
+  if (dtype !== 'float16' && dtype !== 'bfloat16') return decodeTensor(weight, bytes);
+  return new HalfTensor(halvesOf(bytes), dims, dtype);
+}
+
 /** Bytes in pairs: where they lie, or copied if that is at an odd address. */
 function halvesOf(bytes: Uint8Array): Uint16Array {
   const { buffer, byteOffset, length } = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
   return new Uint16Array(buffer, byteOffset, length / 2);
-}
-
-/** A bfloat16 is the upper half of a float32. */
-function fromBfloat16(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < bits.length; i++) bits[i] = halves[i]! << 16;
-  return new Float32Array(bits.buffer);
 }

@@ -1,7 +1,7 @@
 // The values of many weights: what lies together in a file is read together.
 import type { Tensor } from '@emulsion/tensor';
 import type { Folder } from './folder.ts';
-import { decodeTensor } from './read-tensor.ts';
+import { tensorOver } from './read-tensor.ts';
 import type { Weight } from './weight.ts';
 
 /** The most bytes that are read at once, but for a tensor that is longer. */
@@ -10,8 +10,9 @@ const maxStretch = 16 * 2 ** 20;
 const maxGap = 2 ** 16;
 
 /**
- * The values of weights as float32 tensors, as `readTensor` gives them, in the order in which they lie in their files.
- * No more than 16 MiB of a file are in memory at a time, unless one tensor is larger.
+ * The values of weights as float32 tensors, as `readTensor` gives them, in the order in which they lie in their files;
+ * those of 16 bits are a `HalfTensor`, over the bytes that were read. No more than 16 MiB of a file are read at a time,
+ * unless one tensor is larger.
  * @param folder the folder that the weights were opened from
  * @throws {MissingFileError} if a file has gone since
  */
@@ -23,14 +24,14 @@ export async function* readTensors(
   for (const weight of weights) {
     const { file, offset, length } = weight.range;
     if (file.kind !== 'bytes') stored.push(weight);
-    else yield [weight, decodeTensor(weight, file.bytes.subarray(offset, offset + length))];
+    else yield [weight, tensorOver(weight, file.bytes.subarray(offset, offset + length))];
   }
   for (const { first, length, members } of stretchesOf(stored)) {
     const { offset } = first.range;
     const bytes = await folder.read(first.path, { offset, length });
     for (const weight of members) {
       const start = weight.range.offset - offset;
-      yield [weight, decodeTensor(weight, bytes.subarray(start, start + weight.range.length))];
+      yield [weight, tensorOver(weight, bytes.subarray(start, start + weight.range.length))];
     }
   }
 }

@@ -1,7 +1,7 @@
 // What the slots of a graph are fed: the weights of adapters, sent once, and their strengths.
 import type { Value } from '@emulsion/onnx';
 import type { Cancellable, Device, Feed, HeldTensor, Session } from '@emulsion/runtime';
-import { ShapeError, sizeOf, type Tensor, tensor, zeros } from '@emulsion/tensor';
+import { HalfTensor, reshape, ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import type { SlotKind } from './adapter-slots.ts';
 import { type ContextChange, contextStrengths } from './context-changes.ts';
 import { type SlotInput, slotOf } from './wanted-slots.ts';
@@ -217,9 +217,9 @@ function join(input: Value, slot: SlotInput, parts: readonly Tensor[]): Tensor {
   const free = slot.content === 'up' ? 1 : 0;
   const fixed = shape.filter((dim): dim is number => typeof dim === 'number');
   const width = sizeOf(fixed);
-  const counts = parts.map(({ dims, data }) => {
+  const counts = parts.map(({ dims }) => {
     const count = slot.kind === 'lowRank' ? dims[free]! : 1;
-    if (count * width === data.length) return count;
+    if (count * width === sizeOf(dims)) return count;
     throw new ShapeError(
       `${slot.module}: an adapter changes it by [${dims.join(', ')}], and it takes [${shape.map((dim) => dim ?? 'any').join(', ')}]. The adapter is for another model.`,
     );
@@ -229,18 +229,44 @@ function join(input: Value, slot: SlotInput, parts: readonly Tensor[]): Tensor {
     counts.reduce((sum, count) => sum + count, 0),
   );
   const dims = shape.map((dim) => (typeof dim === 'number' ? dim : rows));
-  if (parts.length === 1 && counts[0] === rows) return tensor(parts[0]!.data, dims);
-  const joined = zeros(dims);
-  let start = 0;
-  for (const [i, { data }] of parts.entries()) {
-    if (free === 0) {
-      joined.data.set(data, start * width);
-    } else {
-      // Of `up` each row of the outputs has its ranks beside each other.
-      for (let out = 0; out < width; out++)
-        joined.data.set(data.subarray(out * counts[i]!, (out + 1) * counts[i]!), out * rows + start);
+  if (parts.length === 1 && counts[0] === rows) return reshape(parts[0]!, dims);
+  return filled(parts, counts, free, dims);
+}
+
+/** Tensors beside each other along an axis, with zeros behind them; what all have in the same 16 bits stays in those. */
+function filled(
+  parts: readonly Tensor[],
+  counts: readonly number[],
+  axis: number,
+  dims: readonly number[],
+): Tensor {
+  const [outer, inner] = [sizeOf(dims.slice(0, axis)), sizeOf(dims.slice(axis + 1))];
+  const write = <Elements extends Float32Array | Uint16Array>(
+    out: Elements,
+    sources: readonly Elements[],
+  ) => {
+    let start = 0;
+    for (const [i, source] of sources.entries()) {
+      const length = counts[i]! * inner;
+      for (let row = 0; row < outer; row++)
+        out.set(source.subarray(row * length, (row + 1) * length), row * dims[axis]! * inner + start);
+      start += length;
     }
-    start += counts[i]!;
-  }
-  return joined;
+    return out;
+  };
+  const [first] = parts;
+  const halves = parts.flatMap((part) =>
+    part instanceof HalfTensor && first instanceof HalfTensor && part.format === first.format
+      ? (part.halves ?? [])
+      : [],
+  );
+  if (first instanceof HalfTensor && halves.length === parts.length)
+    return new HalfTensor(write(new Uint16Array(sizeOf(dims)), halves), dims, first.format);
+  return tensor(
+    write(
+      new Float32Array(sizeOf(dims)),
+      parts.map(({ data }) => data),
+    ),
+    dims,
+  );
 }

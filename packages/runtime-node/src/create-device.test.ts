@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GraphBuilder } from '@emulsion/onnx';
 import { type Device, testAttention } from '@emulsion/runtime';
-import { tensor } from '@emulsion/tensor';
+import { HalfTensor, tensor, toFloat16 } from '@emulsion/tensor';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDevice } from './create-device.ts';
 
@@ -88,6 +88,25 @@ test('a held tensor is sent once and fed to many runs, also after the process di
   await held.release();
   await expect(product()).rejects.toThrow('A held tensor was released. Hold it again to feed it.');
   await other.dispose();
+});
+
+test('what is held in halves is fed as what it stands for, and stays in halves', async () => {
+  const session = await device.createSession(powers(1));
+  const half = new HalfTensor(toFloat16(Float32Array.of(0, 2, -0.5, 0)), [2, 2], 'float16');
+  const brain = new HalfTensor(Uint16Array.of(0, 0x4000, 0x3f80, 0), [2, 2], 'bfloat16'); // 2 and 1
+  for (const [x, expected] of [
+    [half, -1],
+    [brain, 2],
+  ] as const) {
+    const held = await device.hold(x);
+    for (const feed of [held, x]) {
+      const { y } = await session.run({ x: feed });
+      expect([...y!.data].map((value) => value + 0)).toEqual([expected, 0, 0, expected]);
+    }
+    expect(x.halves).toBeDefined();
+    await held.release();
+  }
+  await session.dispose();
 });
 
 test('the event loop stays free while a graph runs', async () => {

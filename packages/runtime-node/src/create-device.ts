@@ -29,12 +29,13 @@ import {
   type AnyTensor,
   cpuOps,
   type DType,
+  HalfTensor,
   InvalidArgumentError,
   type Tensor,
   tensor,
 } from '@emulsion/tensor';
 import { InferenceClient, RequestFailure } from './inference-client.ts';
-import type { WireFeed, WireModel } from './protocol.ts';
+import type { WireFeed, WireHalfTensor, WireModel, WireTensor } from './protocol.ts';
 import { TemporaryFiles } from './temporary-files.ts';
 
 /** The location by which onnxruntime finds a file: within `root`, so that links to anywhere on the drive are followed. */
@@ -167,7 +168,8 @@ class NodeSession implements Session {
     const { client, number } = this.#loaded!;
     const wired: Record<string, WireFeed> = {};
     for (const [name, feed] of Object.entries(feeds))
-      wired[name] = 'data' in feed ? feed : { held: await (feed as NodeHeldTensor).sendTo(client) };
+      wired[name] =
+        'data' in feed ? wireTensor(feed) : { held: await (feed as NodeHeldTensor).sendTo(client) };
     try {
       const outputs = await client.request({ type: 'run', session: number, feeds: wired });
       return Object.fromEntries(
@@ -186,6 +188,14 @@ class NodeSession implements Session {
     if (loaded && !loaded.client.lost)
       await loaded.client.request({ type: 'release', session: loaded.number });
   }
+}
+
+/** A tensor as it is sent: in 16 bits for each element where it is held in those. */
+function wireTensor(tensor: AnyTensor): WireTensor | WireHalfTensor {
+  const { dtype, dims } = tensor;
+  if (tensor instanceof HalfTensor && tensor.halves)
+    return { format: tensor.format, dims, halves: tensor.halves };
+  return { dtype, dims, data: tensor.data };
 }
 
 /** A tensor that lies in the device's process, sent anew if that was replaced. */
@@ -209,7 +219,7 @@ class NodeHeldTensor implements HeldTensor {
     if (this.#sent?.client !== client)
       this.#sent = {
         client,
-        done: client.request({ type: 'hold', held: this.#number, tensor: this.#tensor }),
+        done: client.request({ type: 'hold', held: this.#number, tensor: wireTensor(this.#tensor) }),
       };
     await this.#sent.done;
     return this.#number;

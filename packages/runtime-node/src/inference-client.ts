@@ -32,11 +32,12 @@ export class InferenceClient {
 
   constructor() {
     // The sources run as they are in development, the built file once published.
-    const script = new URL(`./inference-process${extname(import.meta.url)}`, import.meta.url);
+    const extension = extname(import.meta.url);
+    const script = new URL(`./inference-process${extension}`, import.meta.url);
     this.#child = fork(fileURLToPath(script), {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      execArgv: [],
+      execArgv: extension === '.ts' ? ['--conditions=emulsion:source'] : [],
       env: { ...returnsMemory, ...process.env, NODE_NO_WARNINGS: '1' },
     });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {

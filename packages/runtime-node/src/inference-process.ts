@@ -1,7 +1,8 @@
 // The inference process: loads and runs graphs with onnxruntime-node, as asked through the channel to its parent.
 // A run blocks its process and cannot be stopped, and a crash of a driver takes the process with it: hence its own.
+import { widen } from '@emulsion/tensor';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { Reply, Request, WireFeed, WireModel, WireTensor } from './protocol.ts';
+import type { Reply, Request, WireFeed, WireHalfTensor, WireModel, WireTensor } from './protocol.ts';
 
 const sessions = new Map<number, InferenceSession>();
 const held = new Map<number, Tensor>();
@@ -28,7 +29,10 @@ const wire = ({ type, dims, data }: Tensor): WireTensor => {
   return { dtype: type, dims, data: data as Float32Array | Int32Array }; // the type says so
 };
 
-const tensorOf = ({ dtype, dims, data }: WireTensor) => new Tensor(dtype, data as Float32Array, dims); // the constructor checks the array against the type
+function tensorOf(sent: WireTensor | WireHalfTensor): Tensor {
+  if ('halves' in sent) return new Tensor('float32', widen(sent.halves, sent.format), sent.dims);
+  return new Tensor(sent.dtype, sent.data as Float32Array, sent.dims); // the constructor checks the array against the type
+}
 
 function feed(value: WireFeed): Tensor {
   if (!('held' in value)) return tensorOf(value);

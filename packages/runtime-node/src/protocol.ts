@@ -1,5 +1,5 @@
 // What the caller's process and the inference process say to each other.
-import type { DType } from '@emulsion/tensor';
+import type { DType, HalfFormat } from '@emulsion/tensor';
 
 /** A tensor as it crosses between the processes. */
 export interface WireTensor {
@@ -8,8 +8,15 @@ export interface WireTensor {
   readonly data: ArrayBufferView;
 }
 
+/** A float32 tensor in 16 bits for each element, which become float32 on the other side. */
+export interface WireHalfTensor {
+  readonly format: HalfFormat;
+  readonly dims: readonly number[];
+  readonly halves: Uint16Array;
+}
+
 /** What an input is fed: a tensor, or the number of one that the inference process holds. */
-export type WireFeed = WireTensor | { readonly held: number };
+export type WireFeed = WireTensor | WireHalfTensor | { readonly held: number };
 
 /** A graph to load: the bytes of its .onnx file, and where its weights are. */
 export interface WireModel {
@@ -25,7 +32,7 @@ export type Request =
   | { readonly type: 'create'; readonly session: number; readonly model: WireModel }
   | { readonly type: 'run'; readonly session: number; readonly feeds: Readonly<Record<string, WireFeed>> }
   | { readonly type: 'release'; readonly session: number }
-  | { readonly type: 'hold'; readonly held: number; readonly tensor: WireTensor }
+  | { readonly type: 'hold'; readonly held: number; readonly tensor: WireTensor | WireHalfTensor }
   | { readonly type: 'drop'; readonly held: number };
 
 /** Requests are answered in the order in which they came, each with its number. */

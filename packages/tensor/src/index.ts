@@ -3,6 +3,7 @@ export { cpuOps } from './cpu-ops.ts';
 export { allocate, bytesPerElement, type DType, dtypes, type TensorData } from './dtype.ts';
 export { EmulsionError, InvalidArgumentError, ShapeError } from './errors.ts';
 export { fromFloat16, toFloat16 } from './float16.ts';
+export { type HalfFormat, HalfTensor, reshape, widen } from './half-tensor.ts';
 export {
   type InterpolationMode,
   interpolationModes,

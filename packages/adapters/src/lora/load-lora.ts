@@ -8,6 +8,7 @@ import {
   type Weights,
 } from '@emulsion/checkpoints';
 import { type Tensor, tensor } from '@emulsion/tensor';
+import { allFinite } from '../all-finite.ts';
 import { AdapterMismatchError } from '../errors.ts';
 import type { ModelModules } from '../model-modules.ts';
 import type { ModuleChange, WeightChange } from '../module-change.ts';
@@ -145,22 +146,13 @@ async function readFinite(folder: Folder, path: string, weights: Weights, keys: 
     folder,
     keys.map((key) => weights.get(key)!),
   )) {
-    if (!allFinite(values.data)) {
+    if (!allFinite(values)) {
       throw new InvalidFileError(folder, path, `${JSON.stringify(name)} holds NaN or infinity`);
     }
     tensors.set(name, values);
   }
   return tensors;
 }
-
-function allFinite({ buffer, byteOffset, length }: Float32Array): boolean {
-  // NaN and infinities have all bits of the exponent; comparing integers is several times as fast as adding floats.
-  const bits = new Uint32Array(buffer, byteOffset, length);
-  for (let i = 0; i < bits.length; i++) if ((bits[i]! & exponentBits) === exponentBits) return false;
-  return true;
-}
-
-const exponentBits = 0x7f800000;
 
 /** Reads the changes of the modules of a file, and keeps what is to be reported of them. */
 class ModuleReader {

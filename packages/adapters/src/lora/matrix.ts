@@ -111,6 +111,7 @@ export const product = (left: Factor, right: Factor): Factor =>
  * @param inner `[rank, in]`
  */
 export function tuckerProduct(core: Tensor, inner: Matrix): Factor {
+  const { data: values } = core;
   const [outer = 1, rank = 1, ...kernelDims] = core.dims;
   const kernel = sizeOf(kernelDims);
   const columns = inner.columns * kernel;
@@ -121,7 +122,7 @@ export function tuckerProduct(core: Tensor, inner: Matrix): Factor {
           const factor = inner.data[j * inner.columns + r]!;
           const from = (i * rank + j) * kernel;
           const to = i * columns + r * kernel;
-          for (let k = 0; k < kernel; k++) data[to + k]! += factor * core.data[from + k]!;
+          for (let k = 0; k < kernel; k++) data[to + k]! += factor * values[from + k]!;
         }
   });
 }

@@ -25,6 +25,10 @@ export const wholePlace = (component: Component, module: string, dims: readonly 
 /** Elements in a row of a module's weight. */
 export const columnsOf = ({ dims }: Place): number => dims.slice(1).reduce((size, dim) => size * dim, 1);
 
+/** Whether the rows of a place are all that the file has, in its order. */
+export const isWhole = ({ rows, fileRows }: Place): boolean =>
+  rows.length === 1 && rows[0]![0] === 0 && rows[0]![1] === fileRows;
+
 /** The rows of a place out of row-major data with `columns` elements in a row; a view where they lie together. */
 export function pickRows(data: Float32Array, columns: number, { rows }: Place): Float32Array {
   const [first, ...others] = rows.map(([start, end]) => data.subarray(start * columns, end * columns));
