@@ -15,7 +15,7 @@ import torch
 size, threads = int(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(threads)
 steps = 20
-repeats = 3
+repeats = 12
 generator = torch.Generator().manual_seed(0)
 shape = (1, 4, size, size)
 outputs = [torch.randn(shape, generator=generator) for _ in range(8)]

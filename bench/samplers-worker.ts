@@ -38,6 +38,6 @@ await serve({}, async (request) => {
   const run = request === 'noise' ? drawNoise : () => sample(ready.get(request)!);
   const start = performance.now();
   let evaluations = 0;
-  for (let i = 0; i < 10; i++) evaluations += run();
+  for (let i = 0; i < 40; i++) evaluations += run();
   return { seconds: (performance.now() - start) / 1000 / evaluations };
 });
