@@ -2,7 +2,7 @@
 import { classifierFreeGuidance, type Denoiser, type Guided, guidanceWithNegative } from '@emulsion/guidance';
 import { tensorToImages } from '@emulsion/image';
 import { hostWorkspace, type Workspace } from '@emulsion/runtime';
-import type { ModelAnswer } from '@emulsion/schedulers';
+import { brownianDraws, type ModelAnswer } from '@emulsion/schedulers';
 import { type Tensor, zeros } from '@emulsion/tensor';
 import { guidedControls } from './controls.ts';
 import { decodeLatents } from './decode-latents.ts';
@@ -156,7 +156,7 @@ export async function denoise<Condition>(
     ops,
     sample,
     beginIndex,
-    noise: (dims) => noise.step(dims),
+    noise: brownianDraws((dims) => noise.step(dims)),
     ...(eta !== undefined && { eta }),
   });
   const run = () =>

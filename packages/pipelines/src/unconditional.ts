@@ -3,7 +3,7 @@ import { type Folder, readJson } from '@emulsion/checkpoints';
 import type { Denoiser } from '@emulsion/guidance';
 import { type RgbImage, tensorToImages } from '@emulsion/image';
 import { type Cancellable, type Device, hostWorkspace, type RunOptions } from '@emulsion/runtime';
-import { loadScheduler, type PlanOptions, resolveScheduler } from '@emulsion/schedulers';
+import { brownianDraws, loadScheduler, type PlanOptions, resolveScheduler } from '@emulsion/schedulers';
 import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import { type LoadOptions, loadUnet2d, type Unet2d } from '@emulsion/unet';
 import { runSampler, type StepEvent } from './run-sampler.ts';
@@ -96,7 +96,7 @@ export async function unconditional(
     plan,
     ops: workspace.ops,
     sample: ops.combine([plan.initNoiseSigma, start]),
-    noise: (like) => noise.step(like),
+    noise: brownianDraws((like) => noise.step(like)),
     ...(eta !== undefined && { eta }),
   });
   const denoised = await runSampler(sampler, {

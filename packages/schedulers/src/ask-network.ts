@@ -15,7 +15,7 @@ export interface AskNetworkOptions<Answer> {
   /** Whether the network also predicts a variance, in as many channels again. */
   learnedVariance?: boolean;
   /** What the network is fed by the step of the question, in place of what the sampler says. */
-  timesteps?: readonly number[] | undefined;
+  timesteps?: readonly (number | undefined)[] | undefined;
 }
 
 function assertAnswers(modelOutput: Tensor, sample: Tensor, learnedVariance: boolean): void {
@@ -60,7 +60,7 @@ export interface NetworkParts {
   ops: TensorOps;
   parameterization: Parameterization;
   learnedVariance?: boolean;
-  timesteps?: readonly number[] | undefined;
+  timesteps?: readonly (number | undefined)[] | undefined;
 }
 
 /** Asks for a sampler whose answers are `denoised`. */

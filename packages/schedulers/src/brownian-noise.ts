@@ -5,10 +5,9 @@ import type { Noise } from './sampler.ts';
 export interface BrownianNoiseOptions {
   /** An integer from 0: the path is a function of it and of the dims alone. */
   seed: number;
-  /** The least and the greatest level that will be asked for. */
-  sigmaMin: number;
+  /** The greatest level that will be asked for. The path reaches down to 0. */
   sigmaMax: number;
-  /** Halvings of the whole range down to the finest interval; between its ends the path is straight. */
+  /** Halvings of the whole path down to the finest interval; between its ends the path is straight. */
   depth?: number;
 }
 
@@ -30,24 +29,19 @@ function nodeSeed(seed: number, level: number, index: number): number {
  * differently see the same path, and an interval that is asked for twice gives the same noise. The path is refined by
  * Lévy's construction: each node of a tree of halved intervals has draws of its own, from torch's generator.
  * @returns draws of variance 1: the path's increment over the interval by the square root of its length
- * @throws {InvalidArgumentError} if the range is none; on a draw, if it names no interval, or one that leaves the range
+ * @throws {InvalidArgumentError} if the seed or the level is none; on a draw, if it names no interval, or one that leaves the path
  */
 export function createBrownianNoise(options: BrownianNoiseOptions): Noise {
-  const { seed, sigmaMin, sigmaMax, depth = 24 } = options;
-  if (
-    !Number.isSafeInteger(seed) ||
-    seed < 0 ||
-    !(sigmaMin >= 0 && sigmaMax > sigmaMin && sigmaMax < Infinity)
-  ) {
+  const { seed, sigmaMax, depth = 24 } = options;
+  if (!Number.isSafeInteger(seed) || seed < 0 || !(sigmaMax > 0 && sigmaMax < Infinity)) {
     throw new InvalidArgumentError(
-      `createBrownianNoise: seed is ${seed}, the levels are ${sigmaMin} to ${sigmaMax}. Give an integer from 0 and two ascending levels.`,
+      `createBrownianNoise: seed is ${seed}, sigmaMax is ${sigmaMax}. Give an integer from 0 and a level above 0.`,
     );
   }
-  const length = sigmaMax - sigmaMin;
   const draw = (level: number, index: number, size: number) =>
     createRng({ kind: 'torch-cpu', seed: nodeSeed(seed, level, index) }).normal([size]).data;
 
-  /** The path at a share of the range, from 0 at its lower end. */
+  /** The path at a share of `sigmaMax`, from 0 at level 0. */
   function pathAt(share: number, size: number): Float64Array {
     let [low, high] = [new Float64Array(size), Float64Array.from(draw(0, 0, size))];
     if (share <= 0) return low;
@@ -75,15 +69,12 @@ export function createBrownianNoise(options: BrownianNoiseOptions): Noise {
         'createBrownianNoise: the sampler draws noise without an interval. Give this noise to a sampler of a stochastic differential equation, and fresh draws to others.',
       );
     }
-    const [from, to] = [interval.from, interval.to].map((sigma) => (sigma - sigmaMin) / length) as [
-      number,
-      number,
-    ];
+    const [from, to] = [interval.from / sigmaMax, interval.to / sigmaMax];
     // The levels of a plan are rounded to float32.
     const slack = 1e-6;
     if (!(Math.min(from, to) >= -slack && Math.max(from, to) <= 1 + slack) || from === to) {
       throw new InvalidArgumentError(
-        `createBrownianNoise: the interval ${interval.from} to ${interval.to} is not within ${sigmaMin} to ${sigmaMax}. Give sigmaMin and sigmaMax of the whole plan.`,
+        `createBrownianNoise: the interval ${interval.from} to ${interval.to} is not within ${sigmaMax} and 0. Give the greatest level of the whole plan as sigmaMax.`,
       );
     }
     const size = sizeOf(dims);

@@ -10,8 +10,11 @@ export interface ErSdeOptions extends SamplerOptions, StochasticOptions {
   noiseScale?: (level: number) => number;
 }
 
-/** The paper's choice for pictures, "ER-SDE 5". */
-export const erSdeNoiseScale = (level: number) => level * (Math.exp(level ** 0.3) + 10);
+/**
+ * The paper's choice for pictures, "ER-SDE 5".
+ * @param eta amount of noise: 1 is the paper's, 0 none
+ */
+export const erSdeNoiseScale = (level: number, eta = 1) => level * (Math.exp(level ** 0.3) + 10) ** eta;
 
 /** Points of the midpoint rule that stands for the integrals. */
 const points = 200;
@@ -21,7 +24,7 @@ const points = 200;
  */
 export function* erSde(options: ErSdeOptions): Sampler {
   const { ops, sigmas, timesteps, process = varianceExploding, noise, sNoise = 1, beginIndex = 0 } = options;
-  const { order = 3, noiseScale = erSdeNoiseScale } = options;
+  const { order = 3, noiseScale = (level) => erSdeNoiseScale(level) } = options;
   const levels = sigmas.map(process);
   const ratios = levels.map(({ alpha, sigma }) => sigma / alpha);
   let { sample } = options;

@@ -5,6 +5,7 @@ export {
 } from './align-your-steps.ts';
 export { type AncestralStep, ancestralStep } from './ancestral-step.ts';
 export { betaSigmas } from './beta-sigmas.ts';
+export { brownianDraws } from './brownian-draws.ts';
 export { type BrownianNoiseOptions, createBrownianNoise } from './brownian-noise.ts';
 export {
   dpmSolver2MCfgPlusPlus,

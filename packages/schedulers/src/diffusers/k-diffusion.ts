@@ -14,7 +14,7 @@ import { dpmSolver2SAncestral } from '../dpm-solver-2s-ancestral.ts';
 import { multistep, sdeDpmSolverPlusPlusMultistep } from '../dpm-solver-multistep.ts';
 import { dpmSolverSde } from '../dpm-solver-sde.ts';
 import type { MidpointOptions } from '../dpm2.ts';
-import { erSde } from '../er-sde.ts';
+import { erSde, erSdeNoiseScale } from '../er-sde.ts';
 import { halvedCurvature, stochasticDataIntegrator } from '../exponential-step.ts';
 import { gradientEstimation, gradientEstimationCfgPlusPlus } from '../gradient-estimation.ts';
 import { heunPlusPlus } from '../heun-plus-plus.ts';
@@ -34,8 +34,12 @@ import { readPredictionType, readSigmaSpace, sigmaAt, sigmaSpacePlan, visit } fr
 /** What each sampler is made with. */
 type Path = MidpointOptions & { noise: Noise; sNoise: number; eta: number };
 
-/** A sampler: which answers it takes, how often it evaluates in a step, and what it does. */
-type Entry = { readonly eta: number; readonly evaluations: number } & (
+/** A sampler: which answers it takes, how often it evaluates in a step, its settings (all unless said), and what it does. */
+type Entry = {
+  readonly eta: number;
+  readonly evaluations: number;
+  readonly settings?: readonly ('eta' | 'sNoise')[];
+} & (
   | { readonly answers: 'denoised' | 'noise'; readonly sampler: (path: Path) => Sampler }
   | { readonly answers: 'guided'; readonly sampler: (path: Path) => Sampler<GuidedDenoised> }
 );
@@ -80,25 +84,39 @@ const samplers = {
     answers: 'denoised',
     eta: 0,
     evaluations: 2,
+    settings: ['sNoise'],
     sampler: (path) => restart({ ...path, sigmas: usualRestartWalk(path.sigmas) }),
   },
-  heunpp2: { answers: 'denoised', eta: 0, evaluations: 3, sampler: heunPlusPlus },
+  heunpp2: { answers: 'denoised', eta: 0, evaluations: 3, settings: [], sampler: heunPlusPlus },
   ipndm: {
     answers: 'noise',
     eta: 0,
     evaluations: 1,
+    settings: [],
     sampler: (path) => ipndm({ ...path, process: varianceExploding, eulerAtFinal: true }),
   },
   ipndm_v: {
     answers: 'denoised',
     eta: 0,
     evaluations: 1,
+    settings: [],
     sampler: (path) => lms({ ...path, eulerAtFinal: true }),
   },
   res_multistep: { answers: 'denoised', eta: 0, evaluations: 1, sampler: resMultistep },
   res_multistep_ancestral: { answers: 'denoised', eta: 1, evaluations: 1, sampler: resMultistep },
-  gradient_estimation: { answers: 'denoised', eta: 0, evaluations: 1, sampler: gradientEstimation },
-  er_sde: { answers: 'denoised', eta: 1, evaluations: 1, sampler: erSde },
+  gradient_estimation: {
+    answers: 'denoised',
+    eta: 0,
+    evaluations: 1,
+    settings: [],
+    sampler: gradientEstimation,
+  },
+  er_sde: {
+    answers: 'denoised',
+    eta: 1,
+    evaluations: 1,
+    sampler: (path) => erSde({ ...path, noiseScale: (level) => erSdeNoiseScale(level, path.eta) }),
+  },
   seeds_2: { answers: 'denoised', eta: 1, evaluations: 2, sampler: seeds2 },
   seeds_3: { answers: 'denoised', eta: 1, evaluations: 3, sampler: seeds3 },
   exp_heun_2_x0: {
@@ -113,9 +131,15 @@ const samplers = {
     evaluations: 2,
     sampler: (path) => seeds2({ ...path, r: 1, weighting: 'phi2' }),
   },
-  euler_cfg_pp: { answers: 'guided', eta: 0, evaluations: 1, sampler: eulerCfgPlusPlus },
+  euler_cfg_pp: { answers: 'guided', eta: 0, evaluations: 1, settings: [], sampler: eulerCfgPlusPlus },
   euler_ancestral_cfg_pp: { answers: 'guided', eta: 1, evaluations: 1, sampler: eulerAncestralCfgPlusPlus },
-  dpmpp_2m_cfg_pp: { answers: 'guided', eta: 0, evaluations: 1, sampler: dpmSolver2MCfgPlusPlus },
+  dpmpp_2m_cfg_pp: {
+    answers: 'guided',
+    eta: 0,
+    evaluations: 1,
+    settings: [],
+    sampler: dpmSolver2MCfgPlusPlus,
+  },
   dpmpp_2s_ancestral_cfg_pp: {
     answers: 'guided',
     eta: 1,
@@ -133,6 +157,7 @@ const samplers = {
     answers: 'guided',
     eta: 0,
     evaluations: 1,
+    settings: [],
     sampler: gradientEstimationCfgPlusPlus,
   },
 } as const satisfies Record<string, Entry>;
@@ -183,7 +208,7 @@ export const kDiffusion: SchedulerClass = (config) => {
     noiseSchedule,
     parameterization,
     planOptions: ['numInferenceSteps', 'timesteps', 'sigmas'],
-    sampleOptions: ['eta', 'sNoise'],
+    sampleOptions: entry.settings ?? ['eta', 'sNoise'],
     evaluationsPerStep: entry.evaluations,
     wantsNegativeOutput: entry.answers === 'guided',
     plan(options) {
@@ -211,7 +236,10 @@ export const kDiffusion: SchedulerClass = (config) => {
       const path = { ops, sample, sigmas, timesteps, timestepOf, noise, sNoise, eta };
       // These go other ways when they are entered in the middle.
       const own = freeSamplers.includes(name) || (name === 'restart' && beginIndex > 0);
-      const parts = { ops, parameterization, timesteps: own ? undefined : plan.timesteps };
+      // With another amount of noise than the plan's a step is evaluated elsewhere but for its first time.
+      const isPlanned = (i: number) => eta === entry.eta || i % entry.evaluations === 0;
+      const fed = plan.timesteps.map((timestep, i) => (isPlanned(i) ? timestep : undefined));
+      const parts = { ops, parameterization, timesteps: own ? undefined : fed };
       if (entry.answers === 'guided') {
         return askForGuidedDenoised(numbered(entry.sampler(path), beginIndex), parts);
       }

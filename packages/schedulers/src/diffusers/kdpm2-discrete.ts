@@ -43,7 +43,9 @@ function kdpm2(config: ConfigReader, ancestral: boolean): SchedulerParts {
       const sigmas = once(plan.sigmas).slice(0, timesteps.length + 1);
       const path = { ops, sample, sigmas, timesteps, timestepOf, beginIndex: beginIndex / 2 };
       const sampler = ancestral ? dpm2Ancestral({ ...path, noise, eta, sNoise }) : dpm2(path);
-      return askForDenoised(sampler, { ops, parameterization, timesteps: plan.timesteps });
+      // With another amount of noise a step is evaluated elsewhere the second time.
+      const fed = plan.timesteps.map((timestep, i) => (eta === 1 || i % 2 === 0 ? timestep : undefined));
+      return askForDenoised(sampler, { ops, parameterization, timesteps: ancestral ? fed : plan.timesteps });
     },
     sigmaAt: (timestep) => sigmaAt(space, timestep),
   };
