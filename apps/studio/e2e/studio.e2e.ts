@@ -264,8 +264,38 @@ test('files of adapters change the model, each with a slider and a report', asyn
   await button('Remove lora_kohya').click();
   await waitForStatus(/^lora_kohya is gone$/);
   expect(await paint()).toBe(plain);
+  const several = ['lora_kohya', 'lora_old_diffusers'];
+  await field('Add LoRAs, hypernetworks or embeddings').setInputFiles(
+    several.map((name) => join(fixtures, `golden/open/adapters/files/${name}.safetensors`)),
+  );
+  for (const name of several) await button(`Remove ${name}`).waitFor();
   await page.getByRole('button', { name: 'The embedded one' }).click();
   await waitForModel('Emulsion default');
+});
+
+test('a picture that the browser cannot keep is shown, and it is said that it is not kept', async () => {
+  const other = await studio.context.newPage();
+  await other.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException('There is no room.', 'QuotaExceededError');
+    };
+  });
+  await other.goto(studio.url);
+  const said = () => other.getByRole('status').textContent();
+  await expect.poll(said, { timeout: 60_000 }).toBe('Emulsion default is ready');
+  await other.getByLabel('Steps', { exact: true }).fill('2');
+  await other.getByRole('button', { name: 'Paint', exact: true }).click();
+  await expect.poll(said, { timeout: 60_000 }).toMatch(/^The picture is done, in /);
+  expect(await other.locator('.frame figure img').count()).toBe(1);
+  await other
+    .getByRole('alert')
+    .getByText(
+      'The picture cannot be kept in the gallery: There is no room. Save it before you close the page.',
+    )
+    .waitFor();
+  await other.getByRole('button', { name: 'Delete picture 1' }).click();
+  await expect.poll(() => other.locator('.gallery li').count()).toBe(0);
+  await other.close();
 });
 
 test('what is no model is refused in words, and the embedded one is there again', async () => {

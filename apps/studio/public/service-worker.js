@@ -33,7 +33,10 @@ async function answer(request) {
   try {
     const response = await fetch(request);
     // A part of a file, or what the server says of it, is not the file.
-    if (response.status === 200 && request.method === 'GET') await cache.put(request.url, response.clone());
+    if (response.status === 200 && request.method === 'GET') {
+      // Where there is no room to keep it, it is answered all the same.
+      await cache.put(request.url, response.clone()).catch(() => {});
+    }
     return response;
   } catch (error) {
     const response = await kept();

@@ -3,6 +3,7 @@ import { type DBSchema, openDB } from 'idb';
 
 /** A painted picture. Its settings are in its file. */
 export interface GalleryPicture {
+  /** Below 0 for what could not be kept. */
   readonly id: number;
   readonly png: Blob;
   readonly prompt: string;
@@ -20,7 +21,11 @@ const open = () =>
   });
 let database: ReturnType<typeof open> | undefined;
 const db = () => {
-  database ??= open();
+  database ??= open().catch((error: unknown) => {
+    // It may go well another time.
+    database = undefined;
+    throw error;
+  });
   return database;
 };
 

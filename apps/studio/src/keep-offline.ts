@@ -13,8 +13,12 @@ export async function keepOffline(): Promise<void> {
     else container.addEventListener('controllerchange', () => resolve(), { once: true });
   });
   const tooLate = new Promise<void>((resolve) => setTimeout(resolve, patience));
-  const registered = container.register('./service-worker.js').catch(() => tooLate);
-  await Promise.race([registered.then(() => controlled), tooLate]);
+  const answered = container.register('./service-worker.js').then(
+    // A page that was reloaded past all caches gets no worker, though there is one.
+    ({ active, installing, waiting }) => (active && !installing && !waiting ? undefined : controlled),
+    () => tooLate,
+  );
+  await Promise.race([answered, tooLate]);
 }
 
 let isRestKept = false;

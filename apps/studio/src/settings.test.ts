@@ -58,6 +58,16 @@ test('what A1111 wrote is understood', () => {
   });
 });
 
+test('A1111’s type of schedule is the spacing, and what it leaves to the sampler is the sampler’s own', () => {
+  const spaced = (type: string) => {
+    const { sampler, spacing } = settingsFrom(`x\nSteps: 20, Sampler: DPM++ 2M, Schedule type: ${type}`);
+    return [sampler, spacing];
+  };
+  expect(spaced('Karras')).toEqual(['dpm++2m', 'karras']);
+  expect(spaced('SGM Uniform')).toEqual(['dpm++2m', 'sgm_uniform']);
+  expect(spaced('Automatic')).toEqual(['dpm++2m', '']);
+});
+
 test('a text without settings changes the prompt alone', () => {
   expect(settingsFrom('just words', settings)).toEqual({
     ...settings,

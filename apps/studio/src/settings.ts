@@ -91,6 +91,13 @@ function samplerNamed(name: string): Pick<Settings, 'sampler' | 'spacing'> {
   return { sampler: '', spacing: '' };
 }
 
+/** Sampler and spacing; A1111 writes the spacing behind the sampler's name, or since 1.9 by itself. */
+function samplerOf(sampler: string, scheduleType = ''): Pick<Settings, 'sampler' | 'spacing'> {
+  const found = samplerNamed(`${sampler} ${scheduleType}`);
+  // "Automatic" and what is not known are the sampler's own.
+  return found.sampler === '' ? samplerNamed(sampler) : found;
+}
+
 /** A whole number or any, or the fallback where there is none. */
 function numberIn(text: string | undefined, fallback: number): number {
   const value = Number(text?.trim() === '' ? undefined : text);
@@ -109,7 +116,7 @@ export function settingsFrom(text: string, current: Settings = defaultSettings):
     guidanceScale: numberIn(parameters['CFG scale'], current.guidanceScale),
     ...(parameters.Sampler === undefined
       ? { sampler: current.sampler, spacing: current.spacing }
-      : samplerNamed(parameters.Sampler)),
+      : samplerOf(parameters.Sampler, parameters['Schedule type'])),
     seed: Number.isNaN(seed) ? current.seed : seed,
     width: width === undefined ? current.width : Number(width),
     height: height === undefined ? current.height : Number(height),

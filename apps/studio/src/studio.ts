@@ -159,7 +159,7 @@ export async function paint(): Promise<void> {
       });
       const png = new Blob([encodePng(image, { text: { parameters } }) as BlobPart], { type: 'image/png' });
       const { width, height } = image;
-      pictures.push(await addPicture({ png, prompt: wanted.prompt, width, height }));
+      pictures.push(await keepPicture({ png, prompt: wanted.prompt, width, height }));
     }
     gallery.value = [...pictures.toReversed(), ...gallery.value];
     shown.value = pictures;
@@ -177,6 +177,19 @@ export async function paint(): Promise<void> {
     }
   } finally {
     painting.value = undefined;
+  }
+}
+
+let unkept = 0;
+
+/** A picture that cannot be kept is shown all the same. */
+async function keepPicture(picture: Omit<GalleryPicture, 'id'>): Promise<GalleryPicture> {
+  try {
+    return await addPicture(picture);
+  } catch (error) {
+    problem.value = `The picture cannot be kept in the gallery: ${messageOf(error)} Save it before you close the page.`;
+    unkept += 1;
+    return { ...picture, id: -unkept };
   }
 }
 
@@ -211,7 +224,7 @@ export async function showPicture(picture: GalleryPicture): Promise<void> {
 }
 
 export async function removePicture({ id }: GalleryPicture): Promise<void> {
-  await deletePicture(id);
+  if (id > 0) await deletePicture(id);
   const others = (pictures: readonly GalleryPicture[]) => pictures.filter((picture) => picture.id !== id);
   gallery.value = others(gallery.value);
   shown.value = others(shown.value);

@@ -20,7 +20,8 @@ export function AdaptersPanel() {
           accept={adapterEndings.join()}
           disabled={!ready}
           onChange={({ currentTarget }) => {
-            void addAdapters(currentTarget.files ?? []);
+            // The list of the field empties with it.
+            void addAdapters([...(currentTarget.files ?? [])]);
             currentTarget.value = '';
           }}
         />
