@@ -108,7 +108,8 @@ export function blobStorage(
       });
       try {
         const complete = await completeSize(repo, blob);
-        if (complete === size) {
+        // A piece may be missing where the page was closed while all was cleared.
+        if (complete === size && (await openPieces(repo, blob)).size === size) {
           unlock();
           return undefined;
         }
@@ -182,7 +183,10 @@ export function blobStorage(
     },
     async remove(repo) {
       let freed = 0;
-      for (const key of await store.keys(`${repoFolderName(repo)}/`)) {
+      const keys = await store.keys(`${repoFolderName(repo)}/`);
+      const isPiece = (key: string) => key.includes('.pieces/');
+      // What says that a file is there goes before the file.
+      for (const key of [...keys.filter((each) => !isPiece(each)), ...keys.filter(isPiece)]) {
         freed += (await store.get(key))?.size ?? 0;
         await store.delete(key);
       }

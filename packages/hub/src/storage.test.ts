@@ -107,6 +107,35 @@ if (globalThis.caches) {
   );
 }
 
+test('a file that lacks a piece is downloaded again, and what says that it is there goes first', async () => {
+  const store = memoryStore();
+  const storage = blobStorage(store, { pieceSize: 4 });
+  const [repo, blob] = ['owner/name', 'b'.repeat(40)];
+  const write = async () => {
+    const partial = await storage.openBlob(repo, { blob, size: 10 });
+    if (!partial) return false;
+    await partial.append(new Uint8Array(10 - partial.loaded).fill(7));
+    await partial.complete();
+    return true;
+  };
+  expect([await write(), await write()]).toEqual([true, false]);
+  const pieces = (await store.keys('')).filter((key) => key.includes('.pieces/'));
+  await store.delete(pieces[0]!);
+  expect([await write(), await write()]).toEqual([true, false]);
+  const deleted: string[] = [];
+  const noting: BlobStore = {
+    ...store,
+    delete: async (key) => {
+      deleted.push(key);
+      await store.delete(key);
+    },
+  };
+  await blobStorage(noting, { pieceSize: 4 }).remove(repo);
+  const isPiece = deleted.map((key) => key.includes('.pieces/'));
+  expect(isPiece).toEqual(isPiece.toSorted());
+  expect(await store.keys('')).toEqual([]);
+});
+
 test('a page has private files, or else the Cache API, or else an error that says why', async () => {
   const caches = { open: async () => fakeCache() } as unknown as CacheStorage; // all that is used of it
   const estimate = async () => ({ quota: 10, usage: 4 });

@@ -1,6 +1,13 @@
 // What the slots of a graph are fed: the weights of adapters, sent once, and their strengths.
 import type { Value } from '@emulsion/onnx';
-import type { Cancellable, Device, Feed, HeldTensor, Session } from '@emulsion/runtime';
+import {
+  type Cancellable,
+  type Device,
+  type Feed,
+  type HeldTensor,
+  RunError,
+  type Session,
+} from '@emulsion/runtime';
 import { HalfTensor, reshape, ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import type { SlotKind } from './adapter-slots.ts';
 import { type ContextChange, contextStrengths } from './context-changes.ts';
@@ -69,6 +76,7 @@ export class AdapterFeeds {
   /** What was replaced while runs may still be fed it. */
   #stale: Promise<HeldTensor>[] = [];
   #running = 0;
+  #disposed = false;
 
   constructor(device: Pick<Device, 'hold'>) {
     this.#device = device;
@@ -95,11 +103,14 @@ export class AdapterFeeds {
     feeds: Readonly<Record<string, Feed>>,
     { progress, ...options }: Cancellable & { readonly progress: number },
   ): Promise<Record<string, Tensor>> {
+    if (this.#disposed) throw new RunError('The network was disposed. Load it again to run it.');
     this.#running += 1;
+    // Others may come while weights are on their way.
+    const adapters = this.#adapters;
     try {
-      const weights = await this.#weights(this.#adapters, inputs);
+      const weights = await this.#weights(adapters, inputs);
       return await session.run(
-        { ...feeds, ...weights, ...this.#scales(inputs, contexts, progress) },
+        { ...feeds, ...weights, ...scalesOf(adapters, inputs, contexts, progress) },
         options,
       );
     } finally {
@@ -141,26 +152,6 @@ export class AdapterFeeds {
     return tensor;
   }
 
-  #scales(
-    inputs: readonly Value[],
-    contexts: readonly ContextChange[],
-    progress: number,
-  ): Record<string, Tensor> {
-    const scales: Record<string, Tensor> = {};
-    if (contexts.length > 0) {
-      const strengths = contexts.map((change) => {
-        const adapter = this.#adapters.find((candidate) => candidate.contexts === change);
-        return adapter?.strength('contexts', progress) ?? 0;
-      });
-      scales[contextStrengths] = tensor(strengths, [contexts.length]);
-    }
-    for (const input of inputs) {
-      const slot = slotOf(input);
-      if (slot?.content === 'scale') scales[input.name] = scaleOf(this.#adapters, slot, progress);
-    }
-    return scales;
-  }
-
   async #releaseStale(): Promise<void> {
     if (this.#running > 0) return;
     const stale = this.#stale;
@@ -170,6 +161,7 @@ export class AdapterFeeds {
 
   /** Frees the weights on the device. */
   async dispose(): Promise<void> {
+    this.#disposed = true;
     const held = [...[...this.#held.values()].map(({ tensor }) => tensor), ...this.#nothing.values()];
     this.#held.clear();
     this.#nothing.clear();
@@ -180,6 +172,28 @@ export class AdapterFeeds {
 
 async function releaseAll(tensors: readonly Promise<HeldTensor>[]): Promise<void> {
   for (const tensor of tensors) await (await tensor.catch(() => undefined))?.release();
+}
+
+/** The strengths of all slots and contexts. */
+function scalesOf(
+  adapters: readonly NetworkAdapter[],
+  inputs: readonly Value[],
+  contexts: readonly ContextChange[],
+  progress: number,
+): Record<string, Tensor> {
+  const scales: Record<string, Tensor> = {};
+  if (contexts.length > 0) {
+    const strengths = contexts.map((change) => {
+      const adapter = adapters.find((candidate) => candidate.contexts === change);
+      return adapter?.strength('contexts', progress) ?? 0;
+    });
+    scales[contextStrengths] = tensor(strengths, [contexts.length]);
+  }
+  for (const input of inputs) {
+    const slot = slotOf(input);
+    if (slot?.content === 'scale') scales[input.name] = scaleOf(adapters, slot, progress);
+  }
+  return scales;
 }
 
 /** The strengths of a slot, one for each rank or each adapter. */

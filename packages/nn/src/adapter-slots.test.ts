@@ -195,6 +195,26 @@ test('an adapter that does not fit its module is refused, and the former ones st
   await feeds.dispose();
 });
 
+test('an adapter that comes while weights are on their way is of the next run', async () => {
+  const { weights, x, write, change } = layers[0]!;
+  const n = new NetworkBuilder('test', device.dialect, () => new Set(['lowRank' as const]));
+  n.output('y', write(n, n.input('x', 'float32', ['batch', 'sequence', 6]), await scopeOf(weights)));
+  const loaded = { session: await device.createSession(n.build()), inputs: n.build().graph.inputs };
+  const feeds = new AdapterFeeds(device);
+  const [first, second] = [adapter({ lowRank: change.lowRank }), adapter({ lowRank: change.lowRank }, 0.5)];
+  await feeds.adapt([first], loaded.inputs);
+  const alone = await feeds.run(loaded, { x }, { progress: 0 });
+  const [meanwhile] = await Promise.all([
+    feeds.run(loaded, { x }, { progress: 0 }),
+    feeds.adapt([first, second], loaded.inputs),
+  ]);
+  const both = await feeds.run(loaded, { x }, { progress: 0 });
+  expect(meanwhile.y!.data).toEqual(alone.y!.data);
+  expectClose(both.y!, await evaluate(merged({ weights, x, write }, { lowRank: change.lowRank }, 1.5)));
+  await feeds.dispose();
+  await expect(feeds.run(loaded, { x }, { progress: 0 })).rejects.toThrow('The network was disposed.');
+});
+
 test('strengths are asked for in each run, with how far the painting is', async () => {
   const { weights, x, write, change } = layers[0]!;
   const n = new NetworkBuilder('test', device.dialect, () => new Set(['lowRank' as const]));

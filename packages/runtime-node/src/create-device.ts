@@ -273,7 +273,14 @@ class NodeDevice implements Device {
   async createSession(model: Model, { signal }: Cancellable = {}): Promise<Session> {
     signal?.throwIfAborted();
     const session = new NodeSession(this, model.graph.name, await wireModel(model, this.kind, this.#files));
-    await untilAborted(session.load(), signal);
+    const loading = session.load();
+    try {
+      await untilAborted(loading, signal);
+    } catch (error) {
+      // Nobody is given it. What is still being loaded leaves when it is there.
+      void loading.then(() => session.dispose()).catch(() => {});
+      throw error;
+    }
     return session;
   }
 

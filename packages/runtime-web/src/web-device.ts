@@ -229,7 +229,9 @@ export class WebDevice implements Device {
     signal?.throwIfAborted();
     this.assertThere();
     const { name } = source.graph;
-    const loading = this.exclusively(async ({ InferenceSession }) => {
+    // The next load waits for the end of this one, even if the device goes away: onnxruntime makes one session at a time.
+    const loading = this.#onnxruntime.exclusively(async ({ InferenceSession }) => {
+      this.assertThere();
       const { model, weights } = await separateWeights(source);
       signal?.throwIfAborted();
       let loaded: InferenceSession;
@@ -245,13 +247,14 @@ export class WebDevice implements Device {
         if (isCrash(cause)) throw cause;
         throw new SessionError(`${name} could not be loaded on ${this.kind}: ${messageOf(cause)}`, { cause });
       }
-      if (signal?.aborted) await loaded.release();
+      if (signal?.aborted || this.#gone.signal.aborted) await loaded.release();
       signal?.throwIfAborted();
+      this.assertThere();
       const session = new WebSession(this, name, loaded);
       this.#sessions.add(session);
       return session;
     });
-    return untilAborted(loading, signal);
+    return untilAborted(untilAborted(loading, this.#gone.signal), signal);
   }
 
   openWorkspace(): Workspace {

@@ -137,6 +137,38 @@ test('loading is told of, and a run that was aborted loads nothing', async () =>
   ]);
 });
 
+test('a disposed session is not loaded again', async () => {
+  const { log, sessions, feeds } = await pooled(1e6);
+  await sessions.text.run(feeds);
+  await sessions.text.dispose();
+  await expect(sessions.text.run(feeds)).rejects.toThrow('text was disposed. Load it again to run it.');
+  expect(log).toEqual(['+text', '-text']);
+});
+
+test('a session whose loading was given up, or failed, leaves when it is there', async () => {
+  const { device, loaded, log } = fakeDevice();
+  const { createSession } = device;
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  device.createSession = async (...args) => {
+    await gate;
+    return createSession(...args);
+  };
+  const options = { stages: 1, stageOf: () => 0, limit: () => 1e6, loadsAtOnce: () => true };
+  const pool = new SessionPool(device, options);
+  const controller = new AbortController();
+  const adding = pool.device.createSession(model('text', 'token', 400), { signal: controller.signal });
+  controller.abort(new Error('enough'));
+  await expect(adding).rejects.toThrow('enough');
+  open();
+  await pool.trim(); // what was begun before is done
+  expect([log, [...loaded], pool.members]).toEqual([['+text', '-text'], [], []]);
+  device.createSession = () => Promise.reject(new Error('no'));
+  await expect(pool.device.createSession(model('text', 'token', 400))).rejects.toThrow('no');
+  await pool.trim();
+  expect(pool.members).toEqual([]);
+});
+
 test('a disposed session has left, and a load that failed is tried anew', async () => {
   const { pool, device, loaded, sessions, feeds } = await pooled(1e6);
   await sessions.text.run(feeds);

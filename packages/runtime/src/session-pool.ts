@@ -3,6 +3,7 @@ import { GraphError, inputShapes, type Model, weightMemory } from '@emulsion/onn
 import type { AnyTensor, Tensor } from '@emulsion/tensor';
 import { chooseLeaving } from './choose-leaving.ts';
 import type { Cancellable, Device, Feed, HeldTensor, Session } from './device.ts';
+import { RunError } from './errors.ts';
 import { runMemory } from './run-memory.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { Workspace } from './workspace.ts';
@@ -100,7 +101,13 @@ export class SessionPool {
     this.#members.add(member);
     if (this.#options.loadsAtOnce?.()) {
       const load = this.#exclusively(() => this.#load(member));
-      await untilAborted(load, signal);
+      try {
+        await untilAborted(load, signal);
+      } catch (error) {
+        // Nobody is given it. What is still being loaded leaves when it is there.
+        void this.#exclusively(() => this.#remove(member)).catch(() => {});
+        throw error;
+      }
     }
     return {
       run: (feeds, options) => untilAborted(this.#run(member, feeds, options), options?.signal),
@@ -116,6 +123,8 @@ export class SessionPool {
     options.signal?.throwIfAborted();
     const session = await this.#exclusively(async () => {
       options.signal?.throwIfAborted();
+      if (!this.#members.has(member))
+        throw new RunError(`${member.name} was disposed. Load it again to run it.`);
       const others = [...this.#members].filter((other) => other !== member);
       member.expect(feeds);
       const free = this.#limit() - bytesOf(member);

@@ -299,6 +299,20 @@ test('more steps than training timesteps are refused where they would repeat', (
   ).toHaveLength(1500);
 });
 
+test('flow schedulers add the last level, so that one level is one step', () => {
+  const flow = createScheduler({ _class_name: 'FlowMatchEulerDiscreteScheduler' });
+  expect(flow.plan({ sigmas: [1] }).sigmas).toEqual([1, 0]);
+  expect(flow.plan({ sigmas: [1] })).toEqual(flow.plan({ sigmas: [1, 0] }));
+  expect(() => flow.plan({ sigmas: [0] })).toThrow(
+    'FlowMatchEulerDiscreteScheduler: sigmas has 0 at place 0. Give descending numbers, none below 0.',
+  );
+  expect(() => flow.plan({ sigmas: [] })).toThrow('sigmas has 0 entries.');
+  const euler = createScheduler({ _class_name: 'EulerDiscreteScheduler', ...sd });
+  expect(() => euler.plan({ sigmas: [10] })).toThrow(
+    'sigmas has 1 entries. Give at least 2 descending numbers',
+  );
+});
+
 test('timesteps and levels can be given, in descending order', () => {
   const euler = createScheduler({ _class_name: 'EulerDiscreteScheduler', ...sd });
   const plan = euler.plan({ sigmas: [10, 1, 0] });

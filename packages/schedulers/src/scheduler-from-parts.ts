@@ -71,7 +71,11 @@ function missingNoise(className: string): Noise {
 
 const lists = ['timesteps', 'sigmas'] as const;
 
-function assertPlanOptions(className: string, { planOptions }: SchedulerParts, options: PlanOptions): void {
+function assertPlanOptions(
+  className: string,
+  { planOptions, addsLastSigma = false }: SchedulerParts,
+  options: PlanOptions,
+): void {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name] of given) {
     if (!planOptions.some((known) => known === name)) {
@@ -91,17 +95,22 @@ function assertPlanOptions(className: string, { planOptions }: SchedulerParts, o
   }
   const { numInferenceSteps } = options;
   if (numInferenceSteps !== undefined) assertSteps(className, 'numInferenceSteps', numInferenceSteps);
-  for (const name of lists) if (options[name]) assertDescending(className, name, options[name]);
+  for (const name of lists) {
+    const least = name === 'sigmas' && !addsLastSigma ? 2 : 1;
+    if (options[name]) assertDescending(className, name, options[name], least);
+  }
 }
 
-function assertDescending(className: string, name: string, values: readonly number[]): void {
-  const least = name === 'sigmas' ? 2 : 1;
-  const wrong = values.findIndex(
-    (value, i) => !Number.isFinite(value) || value < 0 || (i > 0 && value >= values[i - 1]!),
-  );
+function assertDescending(className: string, name: string, values: readonly number[], least: number): void {
+  const isWrong = (value: number, i: number) =>
+    !Number.isFinite(value) ||
+    value < 0 ||
+    (i > 0 && value >= values[i - 1]!) ||
+    (name === 'sigmas' && i === 0 && value === 0);
+  const wrong = values.findIndex(isWrong);
   if (values.length >= least && wrong < 0) return;
   throw new InvalidArgumentError(
-    `${className}: ${name} has ${wrong < 0 ? `${values.length} entries` : `${values[wrong]} at place ${wrong}`}. Give at least ${least} descending numbers, none below 0.`,
+    `${className}: ${name} has ${wrong < 0 ? `${values.length} entries` : `${values[wrong]} at place ${wrong}`}. Give ${least > 1 ? `at least ${least} ` : ''}descending numbers, none below 0.`,
   );
 }
 

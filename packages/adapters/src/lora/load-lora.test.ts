@@ -190,6 +190,12 @@ describe('the scale of PEFT', () => {
     });
   });
 
+  test('of expressions that could run for ever is none', async () => {
+    const pattern = `${'(.|.)'.repeat(40)}X`;
+    const config = { lora_alpha: 2, alpha_pattern: { [pattern]: 8, 'to_.': 8 } };
+    expect(await scales({ lora_adapter_metadata: JSON.stringify(config) })).toMatchObject({ 'a.to_q': 2 });
+  });
+
   test('may be in adapter_config.json beside the file', async () => {
     const config = { peft_type: 'LORA', r: 4, lora_alpha: 16, base_model_name_or_path: null };
     expect(await scales({}, { 'x/adapter_config.json': JSON.stringify(config) })).toMatchObject({

@@ -71,8 +71,8 @@ export function peftScaling(
 
 /** PEFT's patterns are regular expressions for the end of a module's path. */
 function matchesPattern(pattern: string, module: string): boolean {
-  // A stranger's expression could run for ever: those with more than names and plain wildcards are compared as text.
-  const plain = /^\^?[\w.\\\-|()]*\$?$/.test(pattern);
+  // A stranger's expression could run for ever: those with more than names and single wildcards are compared as text.
+  const plain = /^\^?[\w.\\-]*\$?$/.test(pattern);
   if (!plain) return module === pattern || module.endsWith(`.${pattern}`);
   try {
     return new RegExp(`^(?:.*\\.)?(?:${pattern.replace(/^\^|\$$/g, '')})$`).test(module);

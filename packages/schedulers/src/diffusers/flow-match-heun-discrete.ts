@@ -19,6 +19,7 @@ export const flowMatchHeunDiscrete: SchedulerClass = (config) => {
   return {
     parameterization: flowParameterization,
     planOptions: ['numInferenceSteps', 'timesteps', 'sigmas'],
+    addsLastSigma: true,
     sampleOptions: ['sChurn', 'sTmin', 'sTmax', 'sNoise'],
     evaluationsPerStep: 2,
     plan(options) {

@@ -19,6 +19,7 @@ export const flowMatchLcm: SchedulerClass = (config) => {
   return {
     parameterization: flowParameterization,
     planOptions: ['numInferenceSteps', 'timesteps', 'sigmas', 'mu'],
+    addsLastSigma: true,
     plan(options) {
       const noisy = flowMatchSigmas(space, options);
       const sigmas = space.inverted ? noisy.map((sigma) => Math.fround(1 - sigma)) : noisy;

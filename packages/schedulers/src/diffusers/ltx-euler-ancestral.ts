@@ -16,6 +16,7 @@ export const ltxEulerAncestral: SchedulerClass = (config) => {
   return {
     parameterization: flowParameterization,
     planOptions: ['numInferenceSteps', 'sigmas', 'mu'],
+    addsLastSigma: true,
     sampleOptions: ['eta', 'sNoise'],
     plan(options) {
       // Given levels are taken as they are, the last included.

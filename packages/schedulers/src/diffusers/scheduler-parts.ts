@@ -26,6 +26,8 @@ export interface SchedulerParts {
   /** Entries of the plan's timesteps a step, 1 if not given: `beginIndex` is a multiple of it. */
   readonly evaluationsPerStep?: number;
   readonly wantsNegativeOutput?: boolean;
+  /** Whether the last of `sigmas`, the 0, may be left out of what `plan` is given. */
+  readonly addsLastSigma?: boolean;
   /** Whether noise is added as of the training timestep also where the plan has another level there. */
   readonly noisesByTimestep?: boolean;
   plan(options: PlanOptions): Plan;
