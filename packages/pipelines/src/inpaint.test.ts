@@ -83,6 +83,16 @@ test('a margin and a soft edge leave every pixel alone that is out of their reac
   }
 });
 
+test('latents are given as they were painted, with a margin and a soft edge too', async () => {
+  for (const change of [{ paddingMaskCrop: 4 }, { maskBlur: 2 }]) {
+    const { latents } = await pipeline({ ...options, ...change });
+    const result = await pipeline({ ...options, ...change, outputType: 'latent' });
+    expect(result.latents).toEqual(latents);
+    expect(result.pixels.dims).toEqual([0, 3, size, size]);
+    expect(result.images).toEqual([]);
+  }
+});
+
 test('the masked part is painted in the size that is asked for', async () => {
   const { latents, pixels } = await pipeline({ ...options, paddingMaskCrop: 0, width: 32, height: 48 });
   expect(latents.dims).toEqual([1, 4, 6, 4]);

@@ -145,7 +145,8 @@ function withoutMasked(ops: TensorOps, image: Tensor, mask: Tensor): Tensor {
 
 /** What was painted in its place in the picture, if it was but a part or has a soft edge. */
 function onCanvas(ops: TensorOps, { picture, softMask, region }: Canvas, result: PaintResult): PaintResult {
-  if (!region) return result;
+  // Where latents alone are asked for, there are no pictures.
+  if (!region || result.pixels.dims[0] === 0) return result;
   const size = { width: region.right - region.left, height: region.bottom - region.top };
   const painted = ops.clamp(resize(ops, result.pixels, size, 'bicubic'), 0, 1);
   const batch = painted.dims[0]!;
