@@ -98,6 +98,15 @@ test('one prompt or one seed is that of all places, which may be many', async ()
   expect(still.seeds).toEqual([3, 3]);
 });
 
+test('a random variation is drawn once, and is that of the seeds that are reported', async () => {
+  const varied = { ...walk, variationStrength: 0.5, scheduler: 'ddim' };
+  const { latents, variationSeeds } = await pipeline(varied);
+  expect(variationSeeds).toHaveLength(2);
+  const again = await pipeline({ ...varied, variationSeed: variationSeeds![0] });
+  expect(again.variationSeeds).toEqual(variationSeeds);
+  expect(latents).toEqual(again.latents);
+});
+
 test('XL walks too, with what it is told besides', async () => {
   const { latents } = await xl({ ...walk, scheduler: 'ddim' });
   const { frames: _, ...request } = walk;

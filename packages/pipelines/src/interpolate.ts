@@ -37,7 +37,7 @@ export async function interpolate(
   const { frames } = options;
   const places = placesOf(options);
   const first = await paintRequest(parts, places);
-  const { seeds } = first.noise;
+  const { seeds, variationSeeds } = first.noise;
   const count = first.pictures;
   const [, ...dims] = latentDims(parts, options, count);
   const conditions = await encodePrompts(parts, options, first, [count, ...dims]);
@@ -47,8 +47,9 @@ export async function interpolate(
     const place = Math.min(Math.floor(position), count - 2);
     const between = (mix: typeof slerp, x: Tensor) =>
       mix(ops, ops.slice(x, place, place + 1), ops.slice(x, place + 1, place + 2), position - place);
-    // Each frame draws anew, so that the noise of the steps goes along arcs too.
-    const { noise, ...request } = await paintRequest(parts, { ...places, seed: seeds });
+    // Each frame draws anew, so that the noise of the steps goes along arcs too; random seeds are drawn once.
+    const drawn = { seed: seeds, variationSeed: variationSeeds?.[0] };
+    const { noise, ...request } = await paintRequest(parts, { ...places, ...drawn });
     const own: SeededNoise = {
       ...noise,
       start: (asked, scale) => between(slerp, noise.start([count, ...asked.slice(1)], scale)),
