@@ -21,7 +21,10 @@ export interface ComponentMemory {
   readonly storedBytes: number;
   /** Bytes of its weights on the device, where they may have another type. */
   readonly weightBytes: number;
-  /** Bytes that it computes with, an estimate; `undefined` if a ready-made graph does not tell. */
+  /**
+   * Bytes that it computes with, an estimate; of a U-Net or a ControlNet with guidance, for which it runs with twice the
+   * pictures. `undefined` if a ready-made graph does not tell.
+   */
   readonly activationBytes: number | undefined;
 }
 

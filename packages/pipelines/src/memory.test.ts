@@ -2,9 +2,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { RgbImage } from '@emulsion/image';
-import type { Device } from '@emulsion/runtime';
+import { inputShapes } from '@emulsion/onnx';
+import { type Device, runMemory } from '@emulsion/runtime';
 import { createDevice } from '@emulsion/runtime-node';
-import type { Tensor } from '@emulsion/tensor';
+import { type Tensor, zeros } from '@emulsion/tensor';
 import { openFixture } from '@emulsion/testing';
 import { loadVae } from '@emulsion/vae';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -84,6 +85,62 @@ test('a plan names each part with its bytes: those in files are those that the f
     'unet',
     'vae decoder',
   ]);
+});
+
+/** A device that keeps account of the largest run of each graph. */
+function accountingDevice(): { accounting: Device; largest: Map<string, number> } {
+  const largest = new Map<string, number>();
+  const { kind, dialect, notes, ops } = device;
+  const accounting: Device = {
+    ...{ kind, dialect, notes, ops },
+    openWorkspace: () => device.openWorkspace(),
+    hold: (tensor) => device.hold(tensor),
+    dispose: async () => {},
+    async createSession(model, options) {
+      const session = await device.createSession(model, options);
+      return {
+        run: (feeds, options) => {
+          // A plan is for no adapters: their places are as small as they can be.
+          const own = Object.entries(feeds).filter(([input]) => !input.includes('.lora_'));
+          const shapes = {
+            ...inputShapes(model, {}),
+            ...Object.fromEntries(own.map(([input, { dims }]) => [input, dims])),
+          };
+          const { name } = model.graph;
+          largest.set(name, Math.max(largest.get(name) ?? 0, runMemory(model, shapes) ?? 0));
+          return session.run(feeds, options);
+        },
+        dispose: () => session.dispose(),
+      };
+    },
+  };
+  return { accounting, largest };
+}
+
+test.each([
+  ['unet', {}, {}],
+  ['controlnet', { controlNets: [fixture('controlnet')] }, { controlImage: zeros([1, 3, 64, 64]) }],
+])('%s is planned with both prompts, as it runs with guidance', async (name, options, request) => {
+  const { accounting, largest } = accountingDevice();
+  const pipeline = await loadPipeline(path, { device: accounting, ...options });
+  const { components } = await pipeline.plan();
+  await pipeline({ ...small, ...request, guidanceScale: 7 });
+  const planned = components.find(({ component }) => component === name)?.activationBytes;
+  expect(planned).toBeGreaterThan(0);
+  expect(planned).toBe(largest.get(name));
+  await pipeline.dispose();
+});
+
+test('transformers are planned with one prompt: they run with one after the other', async () => {
+  const { accounting, largest } = accountingDevice();
+  const pipeline = await loadPipeline(fixture('sd3'), { device: accounting });
+  const { components } = await pipeline.plan({ width: 32, height: 32 });
+  const maxSequenceLength = 512 - 77; // a plan is for 512 tokens
+  await pipeline({ ...small, width: 32, height: 32, guidanceScale: 7, maxSequenceLength });
+  const planned = components.find(({ component }) => component === 'transformer')?.activationBytes;
+  expect(planned).toBeGreaterThan(0);
+  expect(planned! / largest.get('transformer')!).toBeLessThan(1.5);
+  await pipeline.dispose();
 });
 
 test('larger pictures are planned larger; the peak is that of the options', async () => {

@@ -225,13 +225,17 @@ export class PipelineMemory {
     const [height = 0, width = 0] = latents.map((length) => Math.ceil(length / 8) * 8);
     const { scale } = this.#autoencoder.config;
     const pixels = { pixel_height: height * scale, pixel_width: width * scale };
-    const sizes = { batch, height, width, pictures: 1, ...pixels };
+    const sizes = { height, width, ...pixels };
     const parts = this.#networks.map((member): PlannedPart => {
-      const { name: component, stage, storedBytes, weightBytes } = member;
+      const { name: component, stage, inputs, storedBytes, weightBytes } = member;
       const sequence = sequenceOf(member, this.#tokens);
       const tokens = (height * width) / 4;
+      const rows = batch * conditionsOf(member);
       const activationBytes = member.activationsFor({
         ...sizes,
+        batch: rows,
+        // ControlNets see the picture that they follow once for each row, T2I-Adapters once.
+        pictures: inputs.includes('sample') ? rows : 1,
         sequence,
         tokens,
         all_tokens: tokens + sequence,
@@ -249,6 +253,13 @@ function numbered(parts: readonly PlannedPart[]): PlannedPart[] {
     return before === 0 ? part : { ...part, component: `${part.component} ${before + 1}` };
   });
 }
+
+/**
+ * Conditions that a run has rows for, at most: U-Nets and ControlNets take the negative and the positive prompt as one
+ * batch, transformers one after the other.
+ */
+const conditionsOf = ({ stage, inputs }: PoolMember) =>
+  stage === stages.denoise && !inputs.includes('pooled_text_embeds') ? 2 : 1;
 
 /** Tokens of a text: T5's, which transformers read, or CLIP's. */
 const sequenceOf = ({ inputs }: PoolMember, tokens: number) =>
