@@ -9,7 +9,7 @@ import type { Device } from '@emulsion/runtime';
 import { createRng, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice, openFixture } from '@emulsion/testing';
 import { loadUnet } from '@emulsion/unet';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Adapters } from './adapters.ts';
 import { loadPipeline, type Pipeline } from './load-pipeline.ts';
 
@@ -219,6 +219,59 @@ test('LoRAs that are folded into the weights paint what they painted live', asyn
   );
   await own.dispose();
 });
+
+test('where the weights of a network cannot be read, nothing is folded', async () => {
+  const { own, textEncoder } = await foldable();
+  const plain = await paint(own);
+  await own.adapters.add(file('lora_kohya'));
+  const live = await paint(own);
+  vi.spyOn(textEncoder, 'readWeight').mockRejectedValueOnce(new Error('the file is gone'));
+  await expect(own.adapters.merge()).rejects.toThrow('the file is gone');
+  expect((await paint(own)).data).toEqual(live.data);
+  await own.adapters.remove('lora_kohya');
+  expect((await paint(own)).data).toEqual(plain.data);
+  await own.dispose();
+});
+
+test('where a network cannot be loaded anew, nothing is applied twice, and the rest can be folded later', async () => {
+  const { own, unet, textEncoder } = await foldable();
+  await own.adapters.add(file('lora_kohya'), { strength: 0.8 });
+  const live = await paint(own);
+  const failure = new Error('out of memory');
+  vi.spyOn(textEncoder, 'replaceWeights').mockRejectedValueOnce(failure);
+  await expect(own.adapters.merge()).rejects.toThrow(failure);
+  expect(own.adapters.list()).toMatchObject([{ name: 'lora_kohya', strength: 0.8 }]);
+  expect(worst(await paint(own), live)).toBeLessThan(1e-4);
+  await own.adapters.add(file('lora_diffusers'), { strength: 0 });
+  expect(worst(await paint(own), live)).toBeLessThan(1e-4);
+  own.adapters.set('lora_kohya', 0);
+  expect(worst(await paint(own), live)).toBeGreaterThan(1e-4);
+  own.adapters.set('lora_kohya', 0.8);
+  await own.adapters.remove('lora_diffusers');
+  expect(await own.adapters.merge()).toEqual(['lora_kohya']);
+  expect(own.adapters.list()).toEqual([]);
+  expect(worst(await paint(own), live)).toBeLessThan(1e-4);
+
+  // The weights are replaced before they are loaded, which may fail.
+  await own.adapters.add(file('lora_diffusers'));
+  const both = await paint(own);
+  const { replaceWeights } = unet;
+  vi.spyOn(unet, 'replaceWeights').mockImplementationOnce(async (weights) => {
+    await replaceWeights(weights);
+    throw failure;
+  });
+  await expect(own.adapters.merge()).rejects.toThrow(failure);
+  expect(worst(await paint(own), both)).toBeLessThan(1e-4);
+  await own.dispose();
+});
+
+/** A pipeline of its own, and its networks. */
+async function foldable() {
+  const own = await loadPipeline(await openFixture('golden/open/models/sd1'), { device });
+  if (!('unet' in own) || !('textEncoder' in own.promptEncoder))
+    throw new Error('The model has one of each.');
+  return { own, unet: own.unet, textEncoder: own.promptEncoder.textEncoder };
+}
 
 async function bytesOf(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const all: Uint8Array[] = [];

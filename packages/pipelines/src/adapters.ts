@@ -4,7 +4,7 @@ import type { Folder } from '@emulsion/checkpoints';
 import type { HubOptions } from '@emulsion/hub';
 import type { AdaptableNetwork, NetworkAdapter } from '@emulsion/nn';
 import type { Cancellable } from '@emulsion/runtime';
-import { InvalidArgumentError } from '@emulsion/tensor';
+import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import type { PromptEmbeddings } from '@emulsion/text-encoder';
 import { AdapterEmbeddings } from './adapters-embeddings.ts';
 import type { PictureReadingModel } from './adapters-load-pictures.ts';
@@ -61,7 +61,8 @@ export type AdaptableNetworks = ReadonlyMap<Component, AdaptableNetwork>;
 interface Entry {
   readonly name: string;
   readonly loaded: LoadedAdapter;
-  readonly networks: ReadonlyMap<Component, NetworkAdapter>;
+  /** What it changes; no more those whose weights it was folded into. */
+  readonly networks: Map<Component, NetworkAdapter>;
   settings: AdapterSettings;
 }
 
@@ -141,24 +142,27 @@ export class Adapters {
 
   /**
    * Folds what changes weights into them, as strong as it is now, and loads the networks anew: a step costs what it costs
-   * without adapters. What was folded cannot be changed any more; hypernetworks and embeddings stay as they are.
+   * without adapters. What was folded cannot be changed any more; hypernetworks and embeddings stay as they are. Where a
+   * network cannot be loaded anew, those before it stay folded, and the adapters change what is left.
    * @returns the names of what was folded
-   * @throws {InvalidArgumentError} if a strength changes over the steps, or a module has no place for a change
+   * @throws {InvalidArgumentError} if a strength changes over the steps, or a module has no place for a change, and the
+   * errors of loading
    */
   merge(): Promise<string[]> {
     return this.#inTurn(async () => {
       const folded = this.#entries.filter(changesWeights);
       for (const entry of folded) assertConstant(entry);
       const { mergedWeights } = await import('./adapters-merge.ts');
-      for (const [component, network] of this.#networks) {
-        const weights = await mergedWeights(network, adaptersFor(component, folded));
-        if (weights.size > 0) await network.replaceWeights(weights);
+      // What cannot be folded is found while all networks are as they were.
+      const merged = new Map<Component, ReadonlyMap<string, Tensor>>();
+      for (const [component, network] of this.#networks)
+        merged.set(component, await mergedWeights(network, adaptersFor(component, folded)));
+      try {
+        for (const [component, weights] of merged) await this.#fold(component, weights, folded);
+      } finally {
+        const isLeft = ({ networks, loaded }: Entry) => networks.size > 0 || loaded.embeddings.length > 0;
+        await this.#change(this.#entries.filter((entry) => !folded.includes(entry) || isLeft(entry)));
       }
-      const rest = this.#entries.flatMap((entry) => {
-        if (!changesWeights(entry)) return [entry];
-        return entry.loaded.embeddings.length > 0 ? [{ ...entry, networks: new Map() }] : [];
-      });
-      await this.#change(rest);
       return folded.map(({ name }) => name);
     });
   }
@@ -193,6 +197,23 @@ export class Adapters {
     throw new InvalidArgumentError(
       `adapters: there is no "${name}". ${others === '' ? 'None was added.' : `There are ${others}.`}`,
     );
+  }
+
+  /** Loads a network with weights that adapters are folded into, which then do not change it any more. */
+  async #fold(
+    component: Component,
+    merged: ReadonlyMap<string, Tensor>,
+    folded: readonly Entry[],
+  ): Promise<void> {
+    const network = this.#networks.get(component)!; // they were made of it
+    const stored = new Map(network.weights);
+    try {
+      if (merged.size > 0) await network.replaceWeights(merged);
+    } finally {
+      // A network that fails to load may have its new weights already.
+      const isFolded = [...merged.keys()].every((name) => network.weights.get(name) !== stored.get(name));
+      if (isFolded) for (const { networks } of folded) networks.delete(component);
+    }
   }
 
   /** Changes the networks to those with these adapters, all or none. */
