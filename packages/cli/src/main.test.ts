@@ -472,6 +472,11 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
     /--width does not go with --image/,
   ],
   [
+    'a walk with a refiner',
+    async () => ['--model', 'nowhere', '--frames', '3', '--to', 'y', '--refiner', 'nowhere'],
+    /--frames does not go with --refiner, which finishes pictures of one prompt\. Leave one of them out\./,
+  ],
+  [
     'a strength without a picture',
     async () => ['--strength', '0.5'],
     /--strength needs --image, the picture to start from\./,

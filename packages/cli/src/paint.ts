@@ -119,6 +119,11 @@ export async function paint(
   if (options.config !== undefined && options.model === undefined) {
     throw new UsageError('--config needs --model, a model in a single file.');
   }
+  if (options.frames !== undefined && options.refiner !== undefined) {
+    throw new UsageError(
+      '--frames does not go with --refiner, which finishes pictures of one prompt. Leave one of them out.',
+    );
+  }
   const output = options.output ?? fileNameOf(prompt);
   await assertWritable('--output', output);
   if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
