@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decodePng } from '@emulsion/image';
+import { decodePng, encodePng } from '@emulsion/image';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { planLines } from './plan-memory.ts';
 
@@ -74,6 +74,20 @@ test('--plan says what a picture takes, and paints nothing', async () => {
   const json = await run('--model', tiny, '--plan', '--json', '--memory-budget', '2GiB');
   expect(JSON.parse(json.stdout)).toMatchObject({ event: 'plan', width: 64, budgetBytes: 2 * 1024 ** 3 });
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('--plan is for what is painted in the end: the second pass, the widened picture', async () => {
+  const plan = async (...args: string[]) =>
+    JSON.parse((await run('--model', tiny, '--plan', '--json', ...args)).stdout);
+  // The model's own size is 64.
+  const hires = await plan('--hires-scale', '2', '--height', '72');
+  expect(hires).toMatchObject({ width: 128, height: 144, fromImage: false });
+  const picture = join(folder, 'small.png');
+  const data = new Uint8Array(3 * 64 * 48);
+  await writeFile(picture, encodePng({ width: 64, height: 48, channels: 3, data }));
+  const wide = await plan('--image', picture, '--expand', '8,16,0,24');
+  await rm(picture);
+  expect(wide).toMatchObject({ width: 104, height: 56, fromImage: true });
 });
 
 test('a budget that is too small is refused after the plan, in one sentence', async () => {

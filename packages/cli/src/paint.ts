@@ -10,6 +10,7 @@ import {
   type LoadPipelineOptions,
   loadPipeline,
   type Margins,
+  type MemoryPlan,
   type PaintResult,
   type Pipeline,
   type PaintOptions as PipelineOptions,
@@ -132,11 +133,7 @@ export async function paint(
   const pictures = await readPictures(options);
   const loading = { options, report, signal };
   if (options.plan || options.memoryBudget !== undefined) {
-    const plan = await planMemory(options.model ?? fileURLToPath(modelUrl), {
-      ...loadOptions(options.model, loading),
-      ...plannedPictures(options, pictures?.image),
-    });
-    reportPlan(plan, report);
+    reportPlan(await planPictures(loading, pictures?.image), report);
     if (options.plan) return;
   }
   const { result, ...made } = await withPipeline(options.model, loading, async (pipeline) => {
@@ -234,12 +231,33 @@ function loadOptions(model: string | undefined, { options, report, signal }: Loa
   };
 }
 
-/** The pictures that memory is planned for. */
+/** What the pictures will take of memory. */
+async function planPictures(loading: Loading, image: RgbImage | undefined): Promise<MemoryPlan> {
+  const { options } = loading;
+  const planOf = (pictures: Partial<PlannedPictures>) =>
+    planMemory(options.model ?? fileURLToPath(modelUrl), {
+      ...loadOptions(options.model, loading),
+      ...pictures,
+    });
+  const asked = plannedPictures(options, image);
+  const plan = await planOf(asked);
+  const { hiresScale } = options;
+  if (hiresScale === undefined) return plan;
+  // The second pass is the larger one, and the model says how large the first is.
+  const enlarged = (length: number) => Math.floor(length * hiresScale);
+  return planOf({ ...asked, width: enlarged(plan.width), height: enlarged(plan.height) });
+}
+
+/** The pictures that memory is planned for: those of the first pass, if there are two. */
 function plannedPictures(
-  { width, height, images }: PaintOptions,
+  { width, height, images, expand }: PaintOptions,
   image: RgbImage | undefined,
 ): Partial<PlannedPictures> {
-  const [wide, high] = [width ?? image?.width, height ?? image?.height];
+  const { top = 0, right = 0, bottom = 0, left = 0 } = expand ?? {};
+  const [wide, high] = [
+    width ?? (image && image.width + left + right),
+    height ?? (image && image.height + top + bottom),
+  ];
   return {
     ...(wide !== undefined && { width: wide }),
     ...(high !== undefined && { height: high }),

@@ -191,7 +191,7 @@ async function openPipeline(
         await memory.trim();
       }
     };
-    const plan = (pictures?: Partial<PlannedPictures>) => memory.plan(pictures);
+    const plan = (pictures?: Partial<PlannedPictures>) => memory.plan(paintedPictures(parts, pictures));
     const defaults = defaultsFor(description.defaults, parts);
     return Object.assign(painter, parts, { device, defaults, notes, adapters, plan, dispose });
   } catch (error) {
@@ -328,6 +328,22 @@ function ownSize(parts: PipelineParts): PlannedPictures {
   const sampleSize = 'sampleSize' in config ? (config.sampleSize ?? 64) : 128;
   const size = sampleSize * parts.vae.config.scale;
   return { width: size, height: size };
+}
+
+/** Pictures as they are painted: an upscaler's are larger than the one they are painted from, which it does not encode. */
+function paintedPictures(
+  parts: PipelineParts,
+  pictures: Partial<PlannedPictures> = {},
+): Partial<PlannedPictures> {
+  const { width, height, fromImage } = pictures;
+  if (!fromImage || !('unet' in parts && parts.lowResolution)) return pictures;
+  const { scale } = parts.vae.config;
+  return {
+    ...pictures,
+    ...(width !== undefined && { width: width * scale }),
+    ...(height !== undefined && { height: height * scale }),
+    fromImage: false,
+  };
 }
 
 /** The copy of the weights that is asked for, by the word in its file name. */

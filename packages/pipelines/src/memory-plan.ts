@@ -4,7 +4,7 @@ import { MemoryBudgetError } from './errors.ts';
 
 /** Pictures that memory is planned for. */
 export interface PlannedPictures {
-  /** Pixels. */
+  /** Pixels; of an upscaler with `fromImage`, those of the picture that it enlarges. */
   readonly width: number;
   readonly height: number;
   /** How many at a time; 1 unless said otherwise. */

@@ -135,6 +135,14 @@ test('a picture is enlarged four times, as the parts composed by hand do it', as
   for (const part of [promptEncoder, unet, vae]) await part.dispose();
 });
 
+test('memory is planned for the large picture, and the small one is not encoded', async () => {
+  const plan = await upscaler.plan({ width: 24, height: 16, fromImage: true });
+  expect(plan).toMatchObject({ width: 96, height: 64, fromImage: false });
+  expect(plan.components.map(({ component }) => component)).toEqual(['text encoder', 'unet', 'vae decoder']);
+  // Without a picture to start from the size is that of what is painted.
+  expect(await upscaler.plan({ width: 96, height: 64 })).toEqual(plan);
+});
+
 test('the level of the noise changes the picture, and each of several is the one that its seed gives alone', async () => {
   const plain = await upscaler(request);
   expect(worst((await upscaler({ ...request, noiseLevel: 5 })).latents, plain.latents)).toBeGreaterThan(1e-4);
