@@ -2,9 +2,10 @@
 import { type Folder, openControlNetFile, openWeights } from '@emulsion/checkpoints';
 import { loadControlNet } from '@emulsion/controlnet';
 import { InvalidArgumentError } from '@emulsion/tensor';
-import type { LoadOptions, UnetConfig } from '@emulsion/unet';
+import type { LoadOptions } from '@emulsion/unet';
 import type { AddAdapterOptions, LoadedAdapter } from './adapters.ts';
 import type { PictureReader, PictureReaderKind, PictureReaders } from './adapters-pictures.ts';
+import { assertControlNet, type ControlledModel } from './assert-control-net.ts';
 import { justLoad } from './load-part.ts';
 import {
   assertPictureAdapters,
@@ -16,11 +17,10 @@ import type { OpenedAdapter } from './open-adapter.ts';
 import { tensorNames } from './picture-reader-kind.ts';
 
 /** The model that adapters are added to, as far as those that read pictures need it. */
-export interface PictureReadingModel extends PictureReaders {
+export interface PictureReadingModel extends PictureReaders, ControlledModel {
   readonly folder: Folder;
   /** Its components by their names; what matters is which there are. */
   readonly components: Readonly<Record<string, unknown>>;
-  readonly unet: { readonly config: UnetConfig };
   readonly options: LoadOptions;
   /** Takes note of what is to be freed with the pipeline. */
   keep(part: { dispose(): Promise<void> }): void;
@@ -59,19 +59,18 @@ export async function loadPictureReader(
     const found = await findPictureAdapters(wanted, beside);
     const { t2iAdapters, ipAdapters } = await loadPictureAdapters(found, options, justLoad);
     const [t2iAdapter] = t2iAdapters;
-    const reader: PictureReader = t2iAdapter
+    return t2iAdapter
       ? { kind: 't2i-adapter', t2iAdapter }
       : { kind: 'ip-adapter', ipAdapter: ipAdapters[0]! };
-    try {
-      assertPictureAdapters(model.unet.config, t2iAdapters, ipAdapters);
-    } catch (error) {
-      await disposerOf(reader)();
-      throw error;
-    }
-    return reader;
   };
   const reader = await read();
   const pictures = { ...reader, dispose: disposerOf(reader) };
+  try {
+    assertReader(model, reader);
+  } catch (error) {
+    await pictures.dispose();
+    throw error;
+  }
   model.keep(pictures);
   const unused = unusedOf(reader);
   const names =
@@ -96,6 +95,14 @@ const stemOf = (path: string) =>
     .replace(/[/\\]+$/, '')
     .replace(/^.*[/\\]/, '')
     .replace(/\.[^.]+$/, '');
+
+/** @throws {InvalidArgumentError} if an adapter was trained for another model */
+function assertReader(model: PictureReadingModel, reader: PictureReader): void {
+  const { config } = model.unet;
+  if (reader.kind === 'controlnet') assertControlNet(model, reader.controlNet);
+  else if (reader.kind === 't2i-adapter') assertPictureAdapters(config, [reader.t2iAdapter], []);
+  else assertPictureAdapters(config, [], [reader.ipAdapter]);
+}
 
 function unusedOf(reader: PictureReader): readonly string[] {
   if (reader.kind === 'controlnet') return reader.controlNet.unusedWeights;

@@ -1,8 +1,9 @@
 import type { Folder } from '@emulsion/checkpoints';
-import type { Device } from '@emulsion/runtime';
-import { createRng } from '@emulsion/tensor';
-import { createTestDevice, openFixture } from '@emulsion/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Device, Session } from '@emulsion/runtime';
+import { createRng, zeros } from '@emulsion/tensor';
+import { changedComponent, createTestDevice, openFixture, readWeights } from '@emulsion/testing';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { loadPictureReader } from './adapters-load-pictures.ts';
 import { loadPipeline, type Pipeline } from './load-pipeline.ts';
 
 let device: Device;
@@ -56,6 +57,9 @@ test('an adapter for another model, or none, is refused, and the pipeline is as 
   await expect(adapters.add({ folder: recorded, path: 'ip-adapter_sdxl.safetensors' })).rejects.toThrow(
     'Use an IP-Adapter that was trained for this model.',
   );
+  await expect(adapters.add(await forWiderTexts(), { name: 'wider' })).rejects.toThrow(
+    'controlnet: its texts have 48 channels, and those of this model 32 channels. Use a ControlNet that was trained for this model.',
+  );
   await expect(adapters.add(recorded.subfolder('image_encoder'))).rejects.toThrow(
     'image_encoder is a folder, and "_class_name" in its config.json is undefined. Of folders ControlNetModel and T2IAdapter are adapters; of others give the path of the file.',
   );
@@ -65,6 +69,29 @@ test('an adapter for another model, or none, is refused, and the pipeline is as 
   expect(adapters.list()).toEqual([]);
   await paint({});
 });
+
+test('what was loaded of a ControlNet for another model is freed', async () => {
+  if (!('unet' in pipeline)) throw new Error('The model has a U-Net.');
+  const { unet, vae } = pipeline;
+  const folder = await forWiderTexts();
+  const model = { unet, vae, folder, components: {}, options: { device }, keep: () => {} };
+  const loading = vi.spyOn(device, 'createSession');
+  await expect(loadPictureReader('controlnet', { folder }, model, { name: 'wider' })).rejects.toThrow(
+    'Use a ControlNet that was trained for this model.',
+  );
+  const sessions = await Promise.all(loading.mock.results.map(({ value }) => value as Promise<Session>));
+  loading.mockRestore();
+  expect(sessions).toHaveLength(1);
+  await expect(sessions[0]!.run({})).rejects.toThrow('controlnet was disposed.');
+});
+
+/** The ControlNet, as one for a model whose texts are wider. */
+async function forWiderTexts(): Promise<Folder> {
+  const weights = await readWeights(controlNet);
+  for (const [name, { dims }] of Object.entries(weights))
+    if (/attn2\.to_[kv]\.weight$/.test(name)) weights[name] = zeros([dims[0]!, 48]);
+  return changedComponent(controlNet, { cross_attention_dim: 48 }, weights);
+}
 
 test('a model with a transformer reads no pictures', async () => {
   const transformer = await loadPipeline(await openFixture('golden/open/models/sd3'), { device });

@@ -96,6 +96,13 @@ test('what makes no sense is refused', () => {
   );
 });
 
+test('a model is not loaded with a ControlNet for another one', async () => {
+  const model = await openFixture('golden/open/models/sd2');
+  await expect(loadPipeline(model, { device, controlNets: [folder] })).rejects.toThrow(
+    'controlnet: its blocks have 16, 24 channels in 2, 2 layers, and those of this model 8, 16 channels in 1, 1 layers. Use a ControlNet that was trained for this model.',
+  );
+});
+
 test('a pipeline is given ControlNets, paints in the size of the picture, and is led by it', async () => {
   const model = await openFixture('golden/open/models/sd1');
   const pipeline = await loadPipeline(model, { device, controlNets: [folder] });

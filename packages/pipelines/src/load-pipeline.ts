@@ -11,6 +11,7 @@ import { type LoadOptions, loadUnet, type UnetConfig } from '@emulsion/unet';
 import { loadVae, type Vae } from '@emulsion/vae';
 import { createDevice } from '#platform';
 import { type AdaptableNetworks, Adapters } from './adapters.ts';
+import { assertControlNet } from './assert-control-net.ts';
 import { UnsupportedModelError } from './errors.ts';
 import { defaultsFor } from './few-step-settings.ts';
 import type { FluxParts } from './flux.ts';
@@ -409,6 +410,7 @@ async function loadStableDiffusion(
     controlNets.push(await part('controlnet', () => loadControlNet(controlFolder, options)));
   const adapters = pictureAdapters && (await loadAdapters(pictureAdapters, options, part));
   const unet = await part('unet', () => loadUnet(folder.subfolder('unet'), options));
+  for (const controlNet of controlNets) assertControlNet({ unet, vae }, controlNet);
   adapters?.assertFor(unet.config);
   return {
     device: options.device,
