@@ -13,18 +13,37 @@ export function parseAdapterFile(text: string): AdapterFile {
   return { path, strength: Number(strength) };
 }
 
+/** How files are added. */
+export interface AddAdapterFilesOptions {
+  readonly localFilesOnly?: boolean | undefined;
+  readonly signal: AbortSignal;
+  /** Whether a file whose name is taken gets a number; not unless said otherwise, as prompts name embeddings. */
+  readonly numbered?: boolean;
+}
+
 /** Puts adapters on a pipeline. @returns what is to be said of them, in sentences */
 export async function addAdapters(
   { adapters }: Pick<Pipeline, 'adapters'>,
   files: readonly AdapterFile[],
-  options: { readonly localFilesOnly?: boolean | undefined; readonly signal: AbortSignal },
+  { numbered = false, ...options }: AddAdapterFilesOptions,
 ): Promise<string[]> {
   const notes: string[] = [];
   for (const { path, strength } of files) {
-    const info = await adapters.add(path, { ...options, strength });
+    const name = numbered ? numberedName(path, adapters.list()) : undefined;
+    const info = await adapters.add(path, { ...options, strength, name });
     notes.push(sentence(info), ...info.notes);
   }
   return notes;
+}
+
+/** A name for a file whose own is taken: many are called `pytorch_lora_weights.safetensors`. */
+function numberedName(path: string, added: readonly AdapterInfo[]): string | undefined {
+  const stem = path.slice(path.search(/[^/\\]*$/)).replace(/\.[^.]+$/, '');
+  const isTaken = (name: string) => added.some((other) => other.name === name);
+  if (!isTaken(stem)) return undefined;
+  let number = 2;
+  while (isTaken(`${stem} ${number}`)) number++;
+  return `${stem} ${number}`;
 }
 
 /** The kinds as sentences name them. */

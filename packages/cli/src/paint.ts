@@ -148,8 +148,10 @@ export async function paint(
       hiresSteps: options.hiresSteps,
     };
     const walk = options.frames !== undefined && { frames: options.frames };
-    const adapters = [...(options.embedding ?? []), ...(options.lora ?? []), ...(options.hypernetwork ?? [])];
-    const notes = await addAdapters(pipeline, adapters, { localFilesOnly: options.offline, signal });
+    const adding = { localFilesOnly: options.offline, signal };
+    const notes = await addAdapters(pipeline, options.embedding ?? [], adding);
+    const others = [...(options.lora ?? []), ...(options.hypernetwork ?? [])];
+    notes.push(...(await addAdapters(pipeline, others, { ...adding, numbered: true })));
     for (const message of [...pipeline.notes, ...notes]) report.send({ event: 'note', message });
     const result = await pipeline({
       prompt: options.to === undefined ? prompt : [prompt, options.to],
