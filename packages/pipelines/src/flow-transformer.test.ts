@@ -225,6 +225,18 @@ test('what these pipelines do not do is refused, and so are ControlNets', async 
   await expect(
     sd3({ ...small, prompt: 'a cat', image: zeros([1, 3, 48, 32]), maskImage: zeros([1, 1, 48, 32]) }),
   ).rejects.toThrow('maskImage: Stable Diffusion 3 and Flux do not take it here. Leave it out.');
+  const picture = zeros([1, 3, 48, 32]);
+  const foreign = { ipAdapterImage: picture, adapterImage: picture, denoisingStart: 0.5 };
+  for (const pipeline of [sd3, flux]) {
+    for (const [name, value] of Object.entries(foreign)) {
+      await expect(pipeline({ ...small, prompt: 'a cat', image: picture, [name]: value })).rejects.toThrow(
+        `${name}: Stable Diffusion 3 and Flux do not take it here. Leave it out.`,
+      );
+    }
+  }
+  await expect(flux({ ...small, prompt: 'a cat', clipSkip: 1 })).rejects.toThrow(
+    'clipSkip: Flux does not take it here. Leave it out.',
+  );
   const model = await openFixture('golden/open/models/sd3');
   const controlNets = [await openFixture('golden/open/models/controlnet')];
   await expect(loadPipeline(model, { device, controlNets })).rejects.toThrow(

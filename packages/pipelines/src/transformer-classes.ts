@@ -60,7 +60,13 @@ const flux: TransformerClass = {
   async load(model, options, part) {
     const { flux, loadFlux } = await import('./flux.ts');
     const parts = await loadFlux(model, options, part);
-    return { parts, paint: (request) => flux(parts, request) };
+    return {
+      parts,
+      async paint(request) {
+        assertNone(request, foreignToFlux, 'Flux does');
+        return flux(parts, request);
+      },
+    };
   },
 };
 
@@ -81,12 +87,22 @@ const foreign = [
   'controlImage',
   'imageGuidanceScale',
   'guidanceRescale',
+  'ipAdapterImage',
+  'adapterImage',
+  'denoisingStart',
 ];
+
+/** What Stable Diffusion 3 has a use for, and Flux, which reads of CLIP the pooled text alone, has none for. */
+const foreignToFlux = ['clipSkip'];
 
 /** @throws {InvalidArgumentError} if a request asks for what no pipeline with a transformer does */
 export function assertTransformerRequest(request: object): void {
+  assertNone(request, foreign, 'Stable Diffusion 3 and Flux do');
+}
+
+function assertNone(request: object, foreign: readonly string[], whoDoes: string): void {
   const [name] =
     Object.entries(request).find(([name, value]) => value !== undefined && foreign.includes(name)) ?? [];
   if (name === undefined) return;
-  throw new InvalidArgumentError(`${name}: Stable Diffusion 3 and Flux do not take it here. Leave it out.`);
+  throw new InvalidArgumentError(`${name}: ${whoDoes} not take it here. Leave it out.`);
 }
