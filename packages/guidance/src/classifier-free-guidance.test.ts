@@ -33,6 +33,14 @@ test('the output is led from the negative beyond the positive one, in one call o
   expect(asked).toEqual([[negative, positive]]);
 });
 
+test('outputs that are the same are given as they are, whatever the scale', async () => {
+  const same = latents(0.1, -1 / 3, 7e-5, 123.456);
+  for (const guidanceScale of [0, 3, 7.5, -2.3]) {
+    const guided = classifierFreeGuidance(echo().denoiser, { guidanceScale, ops: cpuOps });
+    expect(await guided([evaluation({ positive: same, negative: latents(...same.data) })])).toEqual([same]);
+  }
+});
+
 test('a scale of 1 evaluates the positive condition only', async () => {
   const { asked, denoiser } = echo();
   const guided = classifierFreeGuidance(denoiser, { guidanceScale: 1, ops: cpuOps });

@@ -68,7 +68,9 @@ export function guidanceWithNegative<Condition>(
     const outputs = await denoiser([...of('negative'), ...of('positive')]);
     return evaluations.map((_, i) => {
       const [negativeOutput, positive] = [outputs[i]!, outputs[evaluations.length + i]!];
-      const guided = ops.combine([guidanceScale, positive], [1 - guidanceScale, negativeOutput]);
+      // The difference first, as it stands: the two are much alike, and what is left of them is rounded less.
+      const difference = ops.combine([1, positive], [-1, negativeOutput]);
+      const guided = ops.combine([1, negativeOutput], [guidanceScale, difference]);
       return { modelOutput: rescale(guided, positive), negativeOutput };
     });
   };

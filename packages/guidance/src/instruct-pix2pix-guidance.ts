@@ -34,12 +34,12 @@ export function instructPix2PixGuidance<Condition>(
       evaluations.map((evaluation) => ({ ...evaluation, condition: evaluation.condition[which] }));
     const outputs = await denoiser([...of('both'), ...of('image'), ...of('neither')]);
     const count = evaluations.length;
-    return evaluations.map((_, i) =>
-      ops.combine(
-        [guidanceScale, outputs[i]!],
-        [imageGuidanceScale - guidanceScale, outputs[count + i]!],
-        [1 - imageGuidanceScale, outputs[2 * count + i]!],
-      ),
-    );
+    return evaluations.map((_, i) => {
+      const [both, image, neither] = [outputs[i]!, outputs[count + i]!, outputs[2 * count + i]!];
+      // The differences first, as they stand: the outputs are much alike, and what is left of them is rounded less.
+      const text = ops.combine([1, both], [-1, image]);
+      const picture = ops.combine([1, image], [-1, neither]);
+      return ops.combine([1, neither], [guidanceScale, text], [imageGuidanceScale, picture]);
+    });
   };
 }

@@ -172,6 +172,16 @@ test.each<[Partial<TextToImageOptions>, string]>([
   await expect(pipeline({ ...small, ...change })).rejects.toThrow(message);
 });
 
+test('a picture from a picture has that one’s size, and another one is refused', async () => {
+  const { images } = await pipeline({ prompt: 'a cat', numInferenceSteps: 1, seed: 0 });
+  const options = { prompt: 'a dog', image: images[0]!, numInferenceSteps: 2 };
+  for (const size of [{ width: 64 }, { height: 128 }]) {
+    await expect(pipeline({ ...options, ...size })).rejects.toThrow(
+      'width, height: a picture is painted over in its own size. Leave them out, or give the picture in the size that is wanted.',
+    );
+  }
+});
+
 test('a picture from a picture takes the share of the steps that strength says', async () => {
   const { images } = await pipeline(small);
   const steps: (readonly [number, number | undefined])[] = [];

@@ -155,6 +155,9 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   ],
 ]);
 
+const isGiven = (request: object, name: string): boolean =>
+  name in request && request[name as keyof typeof request] !== undefined;
+
 /**
  * Does what is asked with the task of a class.
  * @throws {InvalidArgumentError} if the class has no task for the pictures that are given, and the errors of the tasks
@@ -175,6 +178,11 @@ export async function paintAs(
   }
   if (fromMask && 'expand' in request && request.expand) return outpaint(parts, { ...request, ...settings });
   if ('image' in request && request.image) {
+    if (isGiven(request, 'width') || isGiven(request, 'height')) {
+      throw new InvalidArgumentError(
+        'width, height: a picture is painted over in its own size. Leave them out, or give the picture in the size that is wanted.',
+      );
+    }
     const strength = ('strength' in request ? request.strength : undefined) ?? defaults.strength;
     return fromImage(parts, { ...request, ...settings, strength });
   }
