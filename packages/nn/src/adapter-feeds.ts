@@ -1,13 +1,6 @@
 // What the slots of a graph are fed: the weights of adapters, sent once, and their strengths.
 import type { Value } from '@emulsion/onnx';
-import {
-  type Cancellable,
-  type Device,
-  type Feed,
-  type HeldTensor,
-  RunError,
-  type Session,
-} from '@emulsion/runtime';
+import type { Cancellable, Device, Feed, HeldTensor, Session } from '@emulsion/runtime';
 import { HalfTensor, reshape, ShapeError, sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import type { SlotKind } from './adapter-slots.ts';
 import { type ContextChange, contextStrengths } from './context-changes.ts';
@@ -103,7 +96,8 @@ export class AdapterFeeds {
     feeds: Readonly<Record<string, Feed>>,
     { progress, ...options }: Cancellable & { readonly progress: number },
   ): Promise<Record<string, Tensor>> {
-    if (this.#disposed) throw new RunError('The network was disposed. Load it again to run it.');
+    // Its session says that it is gone; nothing is held for it any more.
+    if (this.#disposed) return session.run(feeds, options);
     this.#running += 1;
     // Others may come while weights are on their way.
     const adapters = this.#adapters;

@@ -211,8 +211,9 @@ test('an adapter that comes while weights are on their way is of the next run', 
   const both = await feeds.run(loaded, { x }, { progress: 0 });
   expect(meanwhile.y!.data).toEqual(alone.y!.data);
   expectClose(both.y!, await evaluate(merged({ weights, x, write }, { lowRank: change.lowRank }, 1.5)));
+  await loaded.session.dispose();
   await feeds.dispose();
-  await expect(feeds.run(loaded, { x }, { progress: 0 })).rejects.toThrow('The network was disposed.');
+  await expect(feeds.run(loaded, { x }, { progress: 0 })).rejects.toThrow('test was disposed.');
 });
 
 test('strengths are asked for in each run, with how far the painting is', async () => {
