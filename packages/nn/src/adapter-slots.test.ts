@@ -5,7 +5,7 @@ import { createRng, type Tensor, tensor } from '@emulsion/tensor';
 import { createTestDevice } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AdapterFeeds, type ModuleAdapter, type NetworkAdapter } from './adapter-feeds.ts';
-import { slotKinds } from './adapter-slots.ts';
+import { type SlotKind, slotKinds } from './adapter-slots.ts';
 import { conv2d } from './conv2d.ts';
 import { enlargingConv2d } from './enlarging-conv2d.ts';
 import { linear } from './linear.ts';
@@ -177,18 +177,24 @@ for (const { name, change, ...layer } of layers) {
   });
 }
 
-test('an adapter that does not fit its module is refused, and the former ones stay', async () => {
-  const { weights, x, write, change } = layers[0]!;
-  const n = new NetworkBuilder('test', device.dialect, () => new Set(slotKinds));
+/** The first layer with slots, loaded. */
+async function loadWithSlots(kinds: readonly SlotKind[]) {
+  const { weights, write } = layers[0]!;
+  const n = new NetworkBuilder('test', device.dialect, () => new Set(kinds));
   n.output('y', write(n, n.input('x', 'float32', ['batch', 'sequence', 6]), await scopeOf(weights)));
-  const { graph } = n.build();
-  expect(slotsOf(graph.inputs)).toEqual(new Map([['layer', new Set(slotKinds)]]));
-  const loaded = { session: await device.createSession(n.build()), inputs: graph.inputs };
+  const model = n.build();
+  return { session: await device.createSession(model), inputs: model.graph.inputs };
+}
+
+test('an adapter that does not fit its module is refused, and the former ones stay', async () => {
+  const { x, change } = layers[0]!;
+  const loaded = await loadWithSlots(slotKinds);
+  expect(slotsOf(loaded.inputs)).toEqual(new Map([['layer', new Set(slotKinds)]]));
   const feeds = new AdapterFeeds(device);
-  await feeds.adapt([adapter(change)], graph.inputs);
+  await feeds.adapt([adapter(change)], loaded.inputs);
   const before = await feeds.run(loaded, { x }, { progress: 0 });
   const stranger = adapter({ lowRank: { down: random(3, 7), up: random(8, 3) } });
-  await expect(feeds.adapt([stranger], graph.inputs)).rejects.toThrow(
+  await expect(feeds.adapt([stranger], loaded.inputs)).rejects.toThrow(
     'layer: an adapter changes it by [3, 7], and it takes [rank, 6]. The adapter is for another model.',
   );
   expect((await feeds.run(loaded, { x }, { progress: 0 })).y!.data).toEqual(before.y!.data);
@@ -197,16 +203,15 @@ test('an adapter that does not fit its module is refused, and the former ones st
 
 test('an adapter that comes while weights are on their way is of the next run', async () => {
   const { weights, x, write, change } = layers[0]!;
-  const n = new NetworkBuilder('test', device.dialect, () => new Set(['lowRank' as const]));
-  n.output('y', write(n, n.input('x', 'float32', ['batch', 'sequence', 6]), await scopeOf(weights)));
-  const loaded = { session: await device.createSession(n.build()), inputs: n.build().graph.inputs };
+  const loaded = await loadWithSlots(['lowRank']);
   const feeds = new AdapterFeeds(device);
   const [first, second] = [adapter({ lowRank: change.lowRank }), adapter({ lowRank: change.lowRank }, 0.5)];
   await feeds.adapt([first], loaded.inputs);
   const alone = await feeds.run(loaded, { x }, { progress: 0 });
-  const [meanwhile] = await Promise.all([
-    feeds.run(loaded, { x }, { progress: 0 }),
+  // The weights of both are sent first, and are there before those that the run sends again.
+  const [, meanwhile] = await Promise.all([
     feeds.adapt([first, second], loaded.inputs),
+    feeds.run(loaded, { x }, { progress: 0 }),
   ]);
   const both = await feeds.run(loaded, { x }, { progress: 0 });
   expect(meanwhile.y!.data).toEqual(alone.y!.data);
@@ -218,9 +223,7 @@ test('an adapter that comes while weights are on their way is of the next run', 
 
 test('strengths are asked for in each run, with how far the painting is', async () => {
   const { weights, x, write, change } = layers[0]!;
-  const n = new NetworkBuilder('test', device.dialect, () => new Set(['lowRank' as const]));
-  n.output('y', write(n, n.input('x', 'float32', ['batch', 'sequence', 6]), await scopeOf(weights)));
-  const loaded = { session: await device.createSession(n.build()), inputs: n.build().graph.inputs };
+  const loaded = await loadWithSlots(['lowRank']);
   const feeds = new AdapterFeeds(device);
   const fading: NetworkAdapter = {
     modules: new Map([['layer', { lowRank: change.lowRank }]]),
