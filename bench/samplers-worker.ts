@@ -22,7 +22,7 @@ const ready = new Map<string, ReturnType<typeof prepare>>();
 function sample({ scheduler, plan }: ReturnType<typeof prepare>): number {
   let draws = 0;
   const noise = () => noises[draws++ % 8]!;
-  const sampler = scheduler.sample({ plan, ops: cpuOps, sample: first, noise });
+  const sampler = scheduler.sample({ plan, ops: cpuOps, sample: first, noise, reuseStates: true });
   let evaluations = 0;
   for (let turn = sampler.next(); !turn.done; evaluations++) turn = sampler.next(outputs[evaluations % 8]!);
   return evaluations;

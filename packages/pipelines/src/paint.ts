@@ -156,6 +156,7 @@ export async function denoise<Condition>(
     ops,
     sample,
     beginIndex,
+    reuseStates: true,
     noise: brownianDraws((dims) => noise.step(dims)),
     ...(eta !== undefined && { eta }),
   });

@@ -2,7 +2,7 @@
 import type { Denoiser } from '@emulsion/guidance';
 import { type Cancellable, hostWorkspace, untilAborted, type Workspace } from '@emulsion/runtime';
 import type { ModelAnswer, NetworkSampler, Plan, Question } from '@emulsion/schedulers';
-import { sizeOf, type Tensor } from '@emulsion/tensor';
+import { sizeOf, type Tensor, tensor } from '@emulsion/tensor';
 import { assertNone } from './assert-finite.ts';
 
 /** What is known after an evaluation of the network. */
@@ -73,7 +73,11 @@ export async function runSampler<Condition>(
     // A step that is done again goes back.
     progress = Math.max(progress, next.done ? 1 : progressOf(plan, totalSteps, step, next.value.sigma));
     const state = next.done ? next.value : next.value.state;
-    const latents = () => workspace.read(state);
+    const latents = async () => {
+      const read = await workspace.read(state);
+      // The sampler may write over its own.
+      return read === state ? tensor(state.data.slice(), state.dims) : read;
+    };
     await onStep?.({ step, totalSteps, progress, timestep, sigma, latents }, { question, modelOutput });
   }
   return untilAborted(workspace.read(next.done ? next.value : next.value.state), signal);

@@ -96,6 +96,7 @@ export async function unconditional(
     plan,
     ops: workspace.ops,
     sample: ops.combine([plan.initNoiseSigma, start]),
+    reuseStates: true,
     noise: brownianDraws((like) => noise.step(like)),
     ...(eta !== undefined && { eta }),
   });

@@ -22,6 +22,16 @@ function run(sampler: NetworkSampler, answer: (question: Question) => ModelAnswe
   return { questions, result: turn.value };
 }
 
+/** `run`, with all that was asked copied when it was asked. */
+function runCopying(sampler: NetworkSampler, answer?: (question: Question) => ModelAnswer) {
+  const states: number[][] = [];
+  const { result } = run(sampler, (question) => {
+    states.push([...question.state.data], [...question.sample.data]);
+    return (answer ?? network)(question);
+  });
+  return { states, result };
+}
+
 /** The least config of a class, and the options of `sample` that it can't do without. */
 function setUp(className: string) {
   const own: Record<string, Record<string, unknown>> = {
@@ -82,6 +92,19 @@ describe.each(schedulerClassNames)('%s', (className) => {
     }
   });
 
+  test('gives the same where states are written over older ones', () => {
+    const { scheduler, needed } = make();
+    const plan = scheduler.plan({ numInferenceSteps: steps === 2 ? 2 : 12 });
+    const sample = cpuOps.combine([plan.initNoiseSigma, noise0]);
+    const over = (reuseStates: boolean) => {
+      const rng = createRng({ kind: 'torch-cpu', seed: 3 });
+      const noise = (dims: readonly number[]) => rng.normal(dims);
+      return runCopying(scheduler.sample({ plan, sample, ops: cpuOps, noise, ...needed, reuseStates }));
+    };
+    expect(over(true)).toEqual(over(false));
+    expect(sample).toEqual(cpuOps.combine([plan.initNoiseSigma, noise0]));
+  });
+
   test('refuses 0 steps, half steps and options that it does not have', () => {
     const { scheduler, needed } = make();
     for (const numInferenceSteps of [0, -1, 2.5, Number.NaN]) {
@@ -98,7 +121,7 @@ describe.each(schedulerClassNames)('%s', (className) => {
 
 describe.each(kDiffusionSamplers)('KDiffusionScheduler %s', (sampler) => {
   const scheduler = createScheduler({ _class_name: 'KDiffusionScheduler', sampler, ...sd });
-  const plan = scheduler.plan({ numInferenceSteps: 6 });
+  const plan = scheduler.plan({ numInferenceSteps: 12 });
   const sample = cpuOps.combine([plan.initNoiseSigma, noise0]);
   const guided = (question: Question): ModelAnswer => ({
     modelOutput: network(question),
@@ -108,11 +131,15 @@ describe.each(kDiffusionSamplers)('KDiffusionScheduler %s', (sampler) => {
   const sampleOver = (options: Partial<SampleOptions> = {}) => {
     const rng = createRng({ kind: 'torch-cpu', seed: 3 });
     const noise = (dims: readonly number[]) => rng.normal(dims);
-    return run(scheduler.sample({ plan, sample, ops: cpuOps, noise, ...options }), answer);
+    return scheduler.sample({ plan, sample, ops: cpuOps, noise, ...options });
   };
 
+  test('gives the same where states are written over older ones', () => {
+    expect(runCopying(sampleOver({ reuseStates: true }), answer)).toEqual(runCopying(sampleOver(), answer));
+  });
+
   test('samples to finite numbers, at the timesteps of its plan', () => {
-    const { questions, result } = sampleOver();
+    const { questions, result } = run(sampleOver(), answer);
     expect(result.data.every(Number.isFinite)).toBe(true);
     if (sampler === 'dpm_fast' || sampler === 'dpm_adaptive') return;
     expect(questions.map(({ timestep }) => timestep)).toEqual(plan.timesteps);
@@ -121,7 +148,7 @@ describe.each(kDiffusionSamplers)('KDiffusionScheduler %s', (sampler) => {
 
   test('can be entered at the second step', () => {
     const beginIndex = scheduler.evaluationsPerStep;
-    const { questions, result } = sampleOver({ beginIndex });
+    const { questions, result } = run(sampleOver({ beginIndex }), answer);
     expect(questions[0]!.step).toBe(beginIndex);
     expect(questions[0]!.sigma).toBeCloseTo(plan.path![1]!, 5);
     expect(result.data.every(Number.isFinite)).toBe(true);

@@ -1,5 +1,5 @@
 import { cpuOps, type TensorOps, type Term, tensor } from '@emulsion/tensor';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createScheduler } from './create-scheduler.ts';
 import { deferredOps } from './deferred-ops.ts';
 
@@ -87,4 +87,56 @@ test('what cancels makes room for what does not: a step of LMS is one pass over 
   const sampler = scheduler.sample({ plan, ops, sample: values(1, 2, 3) });
   for (let turn = sampler.next(); !turn.done; ) turn = sampler.next(values(1, 1, 1));
   expect(passes.map((terms) => terms.length)).toEqual([1, 2, 3, 4, 5, 5, 5]);
+});
+
+describe('where states are written over older ones', () => {
+  const start = tensor([1, -2, 3], [1, 3]);
+  const sampleWith = (config: Readonly<Record<string, unknown>>, reuseStates: boolean) => {
+    const scheduler = createScheduler({ beta_schedule: 'scaled_linear', ...config });
+    const plan = scheduler.plan({ numInferenceSteps: 20 });
+    const noise = () => values(0.3, -0.1, 0.2);
+    return scheduler.sample({ plan, ops: cpuOps, sample: start, noise, reuseStates });
+  };
+
+  test('a sampler makes a few, however many steps it takes, and leaves the first alone', () => {
+    const sampler = sampleWith({ _class_name: 'EulerDiscreteScheduler' }, true);
+    const states = new Set<Float32Array>();
+    for (let turn = sampler.next(); !turn.done; turn = sampler.next(values(1, 1, 1))) {
+      states.add(turn.value.state.data);
+    }
+    expect(states.size).toBe(7); // the first, and the six that are kept
+    expect([...start.data]).toEqual([1, -2, 3]);
+  });
+
+  const orders = [1, 2, 3, 4];
+  test.each<Readonly<Record<string, unknown>>>([
+    ...[1, 2, 3, 4, 5, 6, 8, 12].flatMap((solver_order) =>
+      [true, false].map((predict_x0) => ({
+        _class_name: 'UniPCMultistepScheduler',
+        final_sigmas_type: 'sigma_min',
+        solver_order,
+        predict_x0,
+      })),
+    ),
+    ...orders.flatMap((predictor_order) =>
+      orders.map((corrector_order) => ({
+        _class_name: 'SASolverScheduler',
+        predictor_order,
+        corrector_order,
+      })),
+    ),
+    ...[1, 2, 3].map((solver_order) => ({ _class_name: 'DPMSolverSinglestepScheduler', solver_order })),
+  ])('%j gives the same', (config) => {
+    const statesOf = (reuseStates: boolean) => {
+      const sampler = sampleWith(config, reuseStates);
+      const states: number[][] = [];
+      let turn = sampler.next();
+      while (!turn.done) {
+        states.push([...turn.value.state.data]);
+        turn = sampler.next(cpuOps.combine([0.3, turn.value.sample]));
+      }
+      return [...states, [...turn.value.data]];
+    };
+    expect(statesOf(true)).toEqual(statesOf(false));
+  });
 });

@@ -1,9 +1,12 @@
 // Weighted sums that are put off until somebody wants their elements, so that a sum of sums is one pass over memory.
-import type { Tensor, TensorOps, Term } from '@emulsion/tensor';
+import type { SumMemory, Tensor, TensorOps, Term } from '@emulsion/tensor';
 import type { NetworkSampler } from './scheduler.ts';
 
 /** Terms that are summed in one pass; where there would be more, the sums within the sum are computed first. */
 const mostTerms = 10;
+
+/** States that stay as they are where memory is used again: no sampler looks further back. */
+const statesKept = 6;
 
 /** A weighted sum that has not been computed yet, or has been. */
 class DeferredSum implements Tensor {
@@ -26,7 +29,7 @@ class DeferredSum implements Tensor {
 
   /** The sum, computed if it is not yet: in the memory of `out`, if that is given. */
   value(out?: Tensor): Tensor {
-    if (!this.#terms) return this.#value!; // one of the two is there
+    if (!this.#terms) return this.#computedValue();
     const [first, ...rest] = this.#computedTerms(this.#terms);
     this.#value = out ? this.#ops.combineInto(out, first!, ...rest) : this.#ops.combine(first!, ...rest);
     this.#terms = undefined;
@@ -34,17 +37,33 @@ class DeferredSum implements Tensor {
   }
 
   /** `value`, and that of `sum` before: in one pass, if this is nothing but that times a factor. */
-  valueBeside(sum: DeferredSum, out?: Tensor): Tensor {
+  valueBeside(sum: DeferredSum, out: SumMemory): Tensor {
     const [[factor, x], ...others] = this.#terms ?? [[1, this]];
     if (x !== sum || others.length > 0 || !sum.#terms) {
-      sum.value();
-      return this.value(out);
+      sum.value(out.sum);
+      return this.value(out.product);
     }
     const [first, ...rest] = sum.#computedTerms(sum.#terms);
     [sum.#value, this.#value] = this.#ops.combineAndScale(factor, out, first!, ...rest);
     sum.#terms = undefined;
     this.#terms = undefined;
     return this.#value;
+  }
+
+  get isComputed(): boolean {
+    return !this.#terms;
+  }
+
+  /** Gives away the memory of the sum, which has been computed and cannot be read from here on. */
+  takeMemory(): Tensor {
+    const value = this.#computedValue();
+    this.#value = undefined;
+    return value;
+  }
+
+  #computedValue(): Tensor {
+    if (this.#value) return this.#value;
+    throw new Error(`deferredOps: a state is read that is older than the last ${statesKept}.`);
   }
 
   /** What is to be read for the sum. */
@@ -59,7 +78,7 @@ class DeferredSum implements Tensor {
 
   /** Adds the weights, times a factor, of the tensors that the sum is made of. */
   #addTo(weights: Map<Tensor, number>, factor: number): void {
-    for (const [weight, x] of this.#terms ?? [[1, this.#value!] as const]) {
+    for (const [weight, x] of this.#terms ?? [[1, this.#computedValue()] as const]) {
       if (x instanceof DeferredSum) x.#addTo(weights, factor * weight);
       else weights.set(x, (weights.get(x) ?? 0) + factor * weight);
     }
@@ -99,23 +118,43 @@ export function deferredOps(ops: TensorOps): TensorOps {
   };
 }
 
+/** The last states of a sampler, of which those before may be written over. */
+class LastStates {
+  readonly #states = new Set<DeferredSum>();
+
+  /** Notes a state that is about to be computed; gives the memory of one that nobody looks back at, if there is one. */
+  add(state: DeferredSum): Tensor | undefined {
+    // A state that is asked for again, as after a step that was rejected, is one of the last again.
+    this.#states.delete(state);
+    this.#states.add(state);
+    const [oldest] = this.#states;
+    if (!oldest || this.#states.size <= statesKept) return undefined;
+    this.#states.delete(oldest);
+    const memory = oldest.takeMemory();
+    return state.isComputed ? undefined : memory;
+  }
+}
+
 /**
- * A sampler that was given deferred operations, for the outside: what it asks and returns is computed. The state is
- * new each time, the network's input is written over the last one.
+ * A sampler that was given deferred operations, for the outside: what it asks and returns is computed. The network's
+ * input is written over the last one; the state is new each time, unless `reuseStates` lets it be written over an old
+ * one.
  */
-export function* computeQuestions(sampler: NetworkSampler): NetworkSampler {
+export function* computeQuestions(sampler: NetworkSampler, reuseStates = false): NetworkSampler {
+  const lastStates = reuseStates ? new LastStates() : undefined;
   let turn = sampler.next();
   let input: Tensor | undefined;
   while (!turn.done) {
     const question = turn.value;
-    let sample = question.sample;
+    let { sample } = question;
+    const sum = question.state instanceof DeferredSum ? question.state : undefined;
+    const memory = sum && lastStates?.add(sum);
     if (sample !== question.state && sample instanceof DeferredSum) {
       // Mostly that is the state, scaled.
-      const { state } = question;
-      sample = state instanceof DeferredSum ? sample.valueBeside(state, input) : sample.value(input);
+      sample = sum ? sample.valueBeside(sum, { sum: memory, product: input }) : sample.value(input);
       input = sample;
     }
-    const state = computed(question.state);
+    const state = sum ? sum.value(memory) : question.state;
     if (question.sample === question.state) sample = state;
     turn = sampler.next(yield { ...question, state, sample });
   }

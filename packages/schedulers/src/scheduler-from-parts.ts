@@ -38,7 +38,7 @@ export function schedulerFromParts(
       assertSampleOptions(className, parts, options);
       const { beginIndex = 0, noise = missingNoise(className) } = options;
       const ops = deferredOps(options.ops);
-      return computeQuestions(parts.sample({ ...options, ops, beginIndex, noise }));
+      return computeQuestions(parts.sample({ ...options, ops, beginIndex, noise }), options.reuseStates);
     },
     addNoise: (options) => mixNoise(className, parts, options, ({ alpha, sigma }) => [alpha, sigma]),
     velocity: (options) =>

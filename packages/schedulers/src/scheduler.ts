@@ -52,7 +52,9 @@ export interface Question extends SamplerQuestion {
    * one may use its memory again.
    */
   readonly sample: Tensor;
-  /** The state itself: what the step before ended with. */
+  /**
+   * The state itself: what the step before ended with. With `reuseStates` only until the next question is answered.
+   */
   readonly state: Tensor;
 }
 
@@ -74,6 +76,11 @@ export interface SampleOptions {
   noise?: Noise;
   /** The entry of the plan's `timesteps` to start with. */
   beginIndex?: number;
+  /**
+   * Whether states may be written over older ones, so that steps allocate nothing. Who asks for it copies what is to be
+   * kept longer than the next question.
+   */
+  reuseStates?: boolean;
   /** Amount of noise that is added in a step; the meaning is the sampler's. */
   eta?: number;
   /** Factor of the noise that is added. */

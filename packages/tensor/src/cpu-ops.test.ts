@@ -33,12 +33,15 @@ test('combineInto writes into the memory that it is given, which may be that of 
 
 test('combineAndScale gives the sum, and its product in the memory that it is given', () => {
   const [x, out] = [values(1, 2, 3), values(0, 0, 0)];
-  const [sum, product] = cpuOps.combineAndScale(10, out, [2, x], [1, x]);
+  const [sum, product] = cpuOps.combineAndScale(10, { product: out }, [2, x], [1, x]);
   expect([...sum.data]).toEqual([3, 6, 9]);
   expect(product).toBe(out);
   expect([...out.data]).toEqual([30, 60, 90]);
-  expect([...cpuOps.combineAndScale(10, undefined, [1, x])[1].data]).toEqual([10, 20, 30]);
-  expect(() => cpuOps.combineAndScale(1, values(1), [1, x])).toThrow(
+  expect(sum).not.toBe(x);
+  expect([...cpuOps.combineAndScale(10, {}, [1, x])[1].data]).toEqual([10, 20, 30]);
+  expect(cpuOps.combineAndScale(10, { sum: x }, [2, x])[0]).toBe(x);
+  expect([...x.data]).toEqual([2, 4, 6]);
+  expect(() => cpuOps.combineAndScale(1, { product: values(1) }, [1, x])).toThrow(
     'combineAndScale: [1, 1] does not match [1, 3]. Give tensors of equal dims.',
   );
 });

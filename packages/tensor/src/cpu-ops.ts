@@ -3,7 +3,7 @@ import { assertSameDims } from './assert-same-dims.ts';
 import { interpolate } from './interpolate.ts';
 import { joinedDims } from './joined-dims.ts';
 import { sizeOf, type Tensor, tensor } from './tensor.ts';
-import type { TensorOps, Term } from './tensor-ops.ts';
+import type { SumMemory, TensorOps, Term } from './tensor-ops.ts';
 import { weightedSum } from './weighted-sum.ts';
 
 function assertSameTerms(terms: readonly [Term, ...Term[]]): void {
@@ -28,14 +28,16 @@ function combineInto(out: Tensor, ...terms: readonly [Term, ...Term[]]): Tensor 
 
 function combineAndScale(
   factor: number,
-  out: Tensor | undefined,
+  out: SumMemory,
   ...terms: readonly [Term, ...Term[]]
 ): readonly [Tensor, Tensor] {
   assertSameTerms(terms);
   const [[, first]] = terms;
-  if (out) assertSameDims('combineAndScale', first, out);
-  const sum = tensor(new Float32Array(first.data.length), first.dims);
-  const product = out ?? tensor(new Float32Array(first.data.length), first.dims);
+  const memory = (given: Tensor | undefined) => {
+    if (given) assertSameDims('combineAndScale', first, given);
+    return given ?? tensor(new Float32Array(first.data.length), first.dims);
+  };
+  const [sum, product] = [memory(out.sum), memory(out.product)];
   weightedSum(sum.data, terms, { factor, out: product.data });
   return [sum, product];
 }

@@ -16,4 +16,4 @@ export { philox4x32, type Words4 } from './philox.ts';
 export { type DrawDType, drawDtypes } from './random-source.ts';
 export { createRng, type Drawn, type Rng, type RngKind, type RngOptions, rngKinds } from './rng.ts';
 export { type AnyTensor, sizeOf, type Tensor, tensor, zeros } from './tensor.ts';
-export type { TensorOps, Term } from './tensor-ops.ts';
+export type { SumMemory, TensorOps, Term } from './tensor-ops.ts';

@@ -5,8 +5,14 @@ import type { Tensor } from './tensor.ts';
 /** One term of a weighted sum. The weight is worked out beforehand in float64, and rounded to float32. */
 export type Term = readonly [weight: number, tensor: Tensor];
 
+/** Memory that nobody needs any more, for a sum and for its product with a factor. */
+export interface SumMemory {
+  readonly sum?: Tensor | undefined;
+  readonly product?: Tensor | undefined;
+}
+
 /**
- * Arithmetic on float32 tensors. Every operation but `combineInto` gives a new tensor and leaves its arguments alone;
+ * Arithmetic on float32 tensors. Every operation that is given no memory gives a new tensor and leaves its arguments alone;
  * the first dimension is the batch. Tensors of one call have equal dims.
  */
 export interface TensorOps {
@@ -18,12 +24,12 @@ export interface TensorOps {
    */
   combineInto(out: Tensor, ...terms: readonly [Term, ...Term[]]): Tensor;
   /**
-   * `combine`, and the sum times a factor beside it, which is written into the memory of `out`, if that is given, as by
+   * `combine`, and the sum times a factor beside it. What `out` has of them is written into that memory, as by
    * `combineInto`.
    */
   combineAndScale(
     factor: number,
-    out: Tensor | undefined,
+    out: SumMemory,
     ...terms: readonly [Term, ...Term[]]
   ): readonly [sum: Tensor, product: Tensor];
   /** `scale · x + shift`, element by element. */

@@ -98,7 +98,7 @@ async function checkCase(golden: GoldenCase<SchedulerCase>): Promise<void> {
     assertClose('init_noise_sigma', vector([plan.initNoiseSigma]), vector([json.init_noise_sigma]), tight);
   }
   await checkNoising(golden, scheduler, plan);
-  await checkLoop(golden, scheduler, plan);
+  for (const reuseStates of [false, true]) await checkLoop(golden, scheduler, plan, reuseStates);
 }
 
 function vector(values: readonly number[]): Tensor {
@@ -155,7 +155,12 @@ function trainingTimestep({ config }: SchedulerCase, { noiseSchedule }: Schedule
 }
 
 /** A run of the sampler, with the recorded noise, against the recorded states. */
-async function checkLoop(golden: GoldenCase<SchedulerCase>, scheduler: Scheduler, plan: Plan): Promise<void> {
+async function checkLoop(
+  golden: GoldenCase<SchedulerCase>,
+  scheduler: Scheduler,
+  plan: Plan,
+  reuseStates: boolean,
+): Promise<void> {
   const { json } = golden;
   const beginIndex = json.begin_index ?? 0;
   const noise0 = await golden.tensor('noise0');
@@ -172,6 +177,7 @@ async function checkLoop(golden: GoldenCase<SchedulerCase>, scheduler: Scheduler
     ops: cpuOps,
     noise: () => draws.shift() ?? fail('the sampler draws more noise than was recorded'),
     beginIndex,
+    reuseStates,
     ...renamed(json.step),
     ...(await classOptions(golden)),
   });
@@ -181,11 +187,10 @@ async function checkLoop(golden: GoldenCase<SchedulerCase>, scheduler: Scheduler
   while (!turn.done) {
     const question = turn.value;
     const modelOutput = answer(json, question);
-    // The memory of a scaled input is used again.
-    const { state, sample } = question;
-    questions.push(
-      sample === state ? question : { ...question, sample: tensor(sample.data.slice(), sample.dims) },
-    );
+    // The memory of a scaled input is used again, and with `reuseStates` that of a state.
+    const state = copy(question.state);
+    const sample = question.sample === question.state ? state : copy(question.sample);
+    questions.push({ ...question, state, sample });
     denoised.push(scheduler.denoised({ question, modelOutput, ops: cpuOps }));
     turn = sampler.next(modelOutput);
   }
@@ -203,6 +208,8 @@ async function checkLoop(golden: GoldenCase<SchedulerCase>, scheduler: Scheduler
   }
   if (draws.length > 0) fail(`the sampler draws ${drawn - draws.length} times instead of ${drawn}`);
 }
+
+const copy = ({ data, dims }: Tensor): Tensor => tensor(data.slice(), dims);
 
 /** Options of single classes, which the index has in fields of their own. */
 async function classOptions(golden: GoldenCase<SchedulerCase>): Promise<Partial<SampleOptions>> {

@@ -4,6 +4,7 @@ import {
   type InterpolationMode,
   joinedDims,
   resizing,
+  type SumMemory,
   sizeOf,
   type Taps,
   type Tensor,
@@ -108,13 +109,9 @@ export function gpuOps(memory: GpuMemory, kernels: KernelRunner): TensorOps {
     return sum;
   }
 
-  function combineAndScale(
-    factor: number,
-    out: Tensor | undefined,
-    ...terms: Terms
-  ): readonly [Tensor, Tensor] {
-    const sum = combine(...terms);
-    return [sum, out ? combineInto(out, [factor, sum]) : combine([factor, sum])];
+  function combineAndScale(factor: number, out: SumMemory, ...terms: Terms): readonly [Tensor, Tensor] {
+    const sum = out.sum ? combineInto(out.sum, ...terms) : combine(...terms);
+    return [sum, out.product ? combineInto(out.product, [factor, sum]) : combine([factor, sum])];
   }
 
   function multiply(a: Tensor, b: Tensor): Tensor {

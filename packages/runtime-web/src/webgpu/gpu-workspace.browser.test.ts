@@ -121,12 +121,15 @@ describe('combineInto', () => {
 
 test('combineAndScale gives the sum, and its product in the memory that it is given', async () => {
   const out = workspace.ops.affine(a, 0, 0);
-  const [sum, product] = workspace.ops.combineAndScale(3, out, [2, a], [1, b]);
+  const [sum, product] = workspace.ops.combineAndScale(3, { product: out }, [2, a], [1, b]);
   expect(product).toBe(out);
   const expected = 2 * a.data[5]! + b.data[5]!;
   expect((await workspace.read(sum)).data[5]).toBeCloseTo(expected, 5);
   expect((await workspace.read(product)).data[5]).toBeCloseTo(3 * expected, 4);
-  workspace.release(sum, product);
+  const [again, doubled] = workspace.ops.combineAndScale(2, { sum: product }, [1, a], [1, b]);
+  expect(again).toBe(product);
+  expect((await workspace.read(doubled)).data[5]).toBeCloseTo(2 * (a.data[5]! + b.data[5]!), 5);
+  workspace.release(sum, product, doubled);
 });
 
 test('dims that do not fit are refused as on the processor', () => {
