@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.distributed as distributed
 
 
 def arguments(description, **defaults):
@@ -14,16 +15,28 @@ def arguments(description, **defaults):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--work-dir", type=Path, required=True, help="where data and checkpoints lie; outside the repository")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, help="of each process; the machine's cores shared out unless given")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop (and go on in the next call) after so long")
     parser.add_argument("--save-every", type=float, default=180, help="seconds between checkpoints")
     for name, value in defaults.items():
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, type=type(value), default=value)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    if "WORLD_SIZE" in os.environ:  # started by torchrun
+        distributed.init_process_group("gloo")
+    torch.set_num_threads(args.threads or max(1, os.cpu_count() // processes()))
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     return args
+
+
+def processes():
+    """how many processes train together, as `torchrun --nproc-per-node` says; `--batch` is that of each"""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def process():
+    """which of them this is"""
+    return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def autocast(device):
@@ -45,6 +58,10 @@ class Training:
         self.args, self.total, self.decay, self.warmup, self.ema_rate = args, total, decay, warmup, ema
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.samples, self.log, self.falling = 0, [], False
+        if processes() > 1:
+            for module in modules.values():
+                for value in module.state_dict().values():
+                    distributed.broadcast(value, 0)
         for candidate in (self.path, self.trunk):
             if candidate.exists():
                 state = torch.load(candidate, map_location=args.device, weights_only=True)
@@ -75,6 +92,9 @@ class Training:
             self.averages = state["averages"]
 
     def save(self, path=None):
+        self.saved = time.time()
+        if process() > 0:
+            return
         path = path or self.path
         state = {
             "modules": {name: m.state_dict() for name, m in self.modules.items()},
@@ -89,7 +109,6 @@ class Training:
         part = path.with_suffix(".part")
         torch.save(state, part)
         part.replace(path)
-        self.saved = time.time()
 
     def rate(self):
         """the factor of the learning rate, 0 to 1"""
@@ -99,8 +118,8 @@ class Training:
 
     def batches(self, size):
         """yields a generator seeded by the place in the training, so that a resumed run draws what it would have drawn"""
-        while self.samples < self.total and not self.stop:
-            if time.time() - self.started > self.args.minutes * 60:
+        while self.samples < self.total:
+            if self._agree(self.stop or time.time() - self.started > self.args.minutes * 60):
                 break
             if self.decay and not self.falling and self.samples >= self.total * (1 - self.decay):
                 self.save(self.trunk)
@@ -108,17 +127,32 @@ class Training:
             factor = self.rate()
             for group, base in zip(self.optimizer.param_groups, self.rates):
                 group["lr"] = base * factor
-            yield torch.Generator().manual_seed(self.samples)
-            self.samples += size
+            yield torch.Generator().manual_seed(self.samples + size * process())
+            self.samples += size * processes()
             if time.time() - self.saved > self.args.save_every:
                 self.save()
         self.save()
+
+    def _agree(self, stop):
+        """whether any of the processes is to stop"""
+        if processes() == 1:
+            return stop
+        flag = torch.tensor(float(stop), device=self.args.device)
+        distributed.all_reduce(flag, distributed.ReduceOp.MAX)
+        return flag.item() > 0
 
     def step(self, loss, clip=1.0):
         """one optimizer step; a loss that is not finite is skipped and counted"""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if processes() > 1:
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            distributed.all_reduce(flat)
+            sizes = [gradient.numel() for gradient in gradients]
+            mean = [part.view_as(gradient) for part, gradient in zip((flat / processes()).split(sizes), gradients)]
+            torch._foreach_copy_(gradients, mean)
         norm = torch.nn.utils.clip_grad_norm_(parameters, clip)
         if not torch.isfinite(norm):
             print(f"{self.samples}: gradient {norm}, step left out", flush=True)
@@ -132,14 +166,19 @@ class Training:
                     state, average = module.state_dict(), self.averages[name]
                     torch._foreach_lerp_([average[key] for key in state], list(state.values()), 1 - rate)
 
+    def passes(self, every, size):
+        """how many samples there are after this batch, if it passes a multiple of `every`; in the first process alone"""
+        after = self.samples + size * processes()
+        return after if process() == 0 and after // every > self.samples // every else 0
+
     def report(self, every, size, **values):
-        """prints the means of `values` every so many samples"""
+        """prints the means of `values` every so many samples, those of the first process"""
         self.log.append({k: torch.as_tensor(v).detach() for k, v in values.items()})
-        if (self.samples + size) // every > self.samples // every:
+        if after := self.passes(every, size):
             means = {k: torch.stack([entry[k] for entry in self.log]).mean().item() for k in values}
-            speed = (self.samples + size - self.first) / (time.time() - self.started)
+            speed = (after - self.first) / (time.time() - self.started)
             text = " ".join(f"{k} {v:.4f}" for k, v in means.items())
-            print(f"{self.samples + size} of {self.total}: {text} ({speed:.1f} samples/s)", flush=True)
+            print(f"{after} of {self.total}: {text} ({speed:.1f} samples/s)", flush=True)
             self.log = []
 
 

@@ -10,6 +10,7 @@ const { values } = parseArgs({
     'work-dir': { type: 'string' },
     python: { type: 'string', default: 'python3' },
     samples: { type: 'string', default: '1000000' },
+    processes: { type: 'string', default: '1' },
     only: { type: 'string' },
   },
 });
@@ -27,6 +28,11 @@ interface Step {
   command: string[];
 }
 const python = (script: string, ...args: string[]): string[] => [values.python, join(here, script), ...args];
+/** A script that several processes run, each with its share of the cores and a batch of its own. */
+const torchrun = (script: string, ...args: string[]): string[] => {
+  const launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', values.processes];
+  return [values.python, ...(values.processes === '1' ? [] : launcher), join(here, script), ...args];
+};
 
 const steps: Step[] = [
   {
@@ -38,10 +44,10 @@ const steps: Step[] = [
   { name: 'tokenizer', command: python('tokenizer.py') },
   { name: 'latents-1', command: python('latents.py', '--chapter', '1') },
   { name: 'latents-2', command: python('latents.py', '--chapter', '2') },
-  { name: 'text', command: python('train_text.py') },
-  { name: 'unet', command: python('train_unet.py', '--total', samples, '--decay', '0.2') },
+  { name: 'text', command: torchrun('train_text.py') },
+  { name: 'unet', command: torchrun('train_unet.py', '--total', samples, '--decay', '0.2') },
   { name: 'decoder', command: python('train_decoder.py') },
-  { name: 'few-step', command: python('train_few_step.py') },
+  { name: 'few-step', command: torchrun('train_few_step.py') },
   { name: 'evaluate', command: python('evaluate.py') },
   {
     name: 'evaluate-few-step',

@@ -54,7 +54,7 @@ def main():
         drawing = picture_loss(made.float(), wanted)
         training.step(drawing + encoding)
         training.report(1000, args.batch, drawing=drawing, encoding=encoding)
-        if training.samples // 4000 < (training.samples + args.batch) // 4000:
+        if training.passes(4000, args.batch):
             show(folder, small, large, shown)
     if training.samples >= args.total:
         show(folder, small, large, shown)

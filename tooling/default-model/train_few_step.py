@@ -70,11 +70,11 @@ def main():
         loss = ((made - wanted).square() + 1e-4).sqrt().mean() - 1e-2
         training.step(loss)
         training.report(1000, args.batch, loss=loss)
-        if training.samples // args.grid_every < (training.samples + args.batch) // args.grid_every:
+        if samples := training.passes(args.grid_every, args.batch):
             painter.unet.load_state_dict(training.averages["unet"])
             prompts = [p for p in SHOWN for _ in range(2)]
             pictures = painter.paint(prompts, [1, 2] * len(SHOWN), steps=2, few_step=True)
-            name = f"grid-{(training.samples + args.batch) // 1000:06d}k.png"
+            name = f"grid-{samples // 1000:06d}k.png"
             save_grid(folder / name, pictures, columns=12, captions=prompts, scale=128 // pictures.shape[-1])
 
 

@@ -36,6 +36,10 @@ class LatentHead(nn.Module):
         return self.out(self.norm(x))
 
 
+def regression_loss(made, latents):
+    return (made.float() - F.pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)).square().mean()
+
+
 def main():
     args = arguments(__doc__, total=400_000, batch=64, lr=1.2e-3)
     torch.manual_seed(0)
@@ -50,10 +54,9 @@ def main():
     )
     for generator in training.batches(args.batch):
         chosen = torch.randint(len(latents), (args.batch,), generator=generator)
-        wanted = F.pixel_unshuffle(latents[chosen].float(), 2).flatten(2).transpose(1, 2).to(args.device)
         with autocast(args.device):
             made = head(text(ids[chosen].to(args.device)))
-        loss = (made.float() - wanted).square().mean()
+        loss = regression_loss(made, latents[chosen].float().to(args.device))
         training.step(loss)
         training.report(10_000, args.batch, loss=loss)
 

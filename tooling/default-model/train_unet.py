@@ -1,5 +1,6 @@
 """
-Trains the U-Net, and the text encoder with it at a tenth of the rate, to predict the velocity of noised latents.
+Trains the U-Net, and the text encoder with it, to predict the velocity of noised latents. Beside it the text encoder goes
+on with what it was pre-trained for: the plainest way to learn what a word looks like.
 
 Goes on from its checkpoint with whatever chapters of latents there are. The rate is constant; it falls only at the end
 (`--decay 0.2 --total N`), and a later call with a larger total goes on from before the fall.
@@ -13,7 +14,7 @@ from networks import UNet2DConditionModel
 from painter import SHOWN, Painter, load_decoder
 from picture_grid import save_grid
 from tokenizer import Tokenizer
-from train_text import text_encoder
+from train_text import TEXT, LatentHead, regression_loss, text_encoder
 
 
 def draw_timesteps(generator, batch):
@@ -25,21 +26,21 @@ def draw_timesteps(generator, batch):
 
 
 def main():
-    args = arguments(__doc__, total=2_000_000, batch=16, lr=3e-4, decay=0.0, ema=0.9995, drop=0.1, grid_every=25_000)
+    args = arguments(__doc__, total=2_000_000, batch=32, lr=5e-4, decay=0.0, ema=0.999, drop=0.1, grid_every=25_000)
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)
     nothing = torch.from_numpy(tokenizer([""]))
-    text = load_weights(args.work_dir / "text" / "checkpoint.pt", text_encoder(tokenizer), "text").to(args.device)
+    pretrained = args.work_dir / "text" / "checkpoint.pt"
+    text = load_weights(pretrained, text_encoder(tokenizer), "text").to(args.device)
+    head = load_weights(pretrained, LatentHead(TEXT["width"]), "head").to(args.device)
     unet = UNet2DConditionModel().to(args.device)
-    groups = [
-        {"params": list(unet.parameters()), "lr": args.lr},
-        {"params": list(text.parameters()), "lr": args.lr / 10},
-    ]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, foreach=True)
+    modules = {"unet": unet, "text": text, "head": head}
+    parameters = [p for module in modules.values() for p in module.parameters()]
+    optimizer = torch.optim.AdamW(parameters, args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     folder = args.work_dir / "unet"
     training = Training(
-        folder / "checkpoint.pt", {"unet": unet, "text": text}, optimizer, args, args.total, args.decay, 300 * args.batch, args.ema
+        folder / "checkpoint.pt", modules, optimizer, args, args.total, args.decay, 300 * args.batch, args.ema
     )
     painter = Painter(args.work_dir, None, args.device, load_decoder(args.work_dir))
     print(f"{len(latents)} pictures; from sample {training.samples}", flush=True)
@@ -53,16 +54,18 @@ def main():
         root, sigma = coefficients(timesteps)
         noised, velocity = (root * clean + sigma * noise).to(args.device), (root * noise - sigma * clean).to(args.device)
         with autocast(args.device):
-            made = unet(noised, timesteps.to(args.device), text(tokens))
+            states = text(tokens)
+            made, regressed = unet(noised, timesteps.to(args.device), states), head(states)
         errors = (made.float() - velocity).square().mean((1, 2, 3))
-        training.step(errors.mean())
+        words = regression_loss(regressed, clean.to(args.device))
+        training.step(errors.mean() + 0.5 * words)
         high = (timesteps >= 700).to(args.device)
-        training.report(5000, args.batch, loss=errors.mean(), high=errors[high].mean(), low=errors[~high].mean())
-        if training.samples // args.grid_every < (training.samples + args.batch) // args.grid_every:
+        training.report(5000, args.batch, loss=errors.mean(), high=errors[high].mean(), low=errors[~high].mean(), words=words)
+        if samples := training.passes(args.grid_every, args.batch):
             painter.unet.load_state_dict(training.averages["unet"])
             painter.text.load_state_dict(training.averages["text"])
             pictures = painter.paint([p for p in SHOWN for _ in range(2)], [1, 2] * len(SHOWN))
-            name = f"grid-{(training.samples + args.batch) // 1000:06d}k.png"
+            name = f"grid-{samples // 1000:06d}k.png"
             captions = [p for p in SHOWN for _ in range(2)]
             save_grid(folder / name, pictures, columns=12, captions=captions, scale=128 // pictures.shape[-1])
 

@@ -119,7 +119,7 @@ def main():
         loss = picture_loss(made.float(), wanted)
         training.step(loss + args.kl * divergence)
         training.report(1000, args.batch, loss=loss)
-        if training.samples // 2_000 < (training.samples + args.batch) // 2_000:
+        if training.passes(2_000, args.batch):
             psnr, error, eigenvalues, made = measure(vae, shown)
             print(f"PSNR {psnr:.2f} dB, chroma error {error:.2f}, eigenvalues {[round(v, 3) for v in eigenvalues]}", flush=True)
             save_grid(folder / "grid.png", torch.stack([shown[:40], made[:40]], 1).flatten(0, 1), columns=16)

@@ -234,9 +234,11 @@ test('what these pipelines do not do is refused, and so are ControlNets', async 
       );
     }
   }
-  await expect(flux({ ...small, prompt: 'a cat', clipSkip: 1 })).rejects.toThrow(
-    'clipSkip: Flux does not take it here. Leave it out.',
-  );
+  for (const [name, value] of Object.entries({ clipSkip: 1, prompt3: 'a dog', negativePrompt3: '' })) {
+    await expect(flux({ ...small, prompt: 'a cat', [name]: value })).rejects.toThrow(
+      `${name}: Flux does not take it here. Leave it out.`,
+    );
+  }
   const model = await openFixture('golden/open/models/sd3');
   const controlNets = [await openFixture('golden/open/models/controlnet')];
   await expect(loadPipeline(model, { device, controlNets })).rejects.toThrow(

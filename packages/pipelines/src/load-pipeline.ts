@@ -168,7 +168,10 @@ async function openPipeline(
       assertSameLatents(parts.vae, previewVae);
       Object.assign(parts, { previewVae });
     }
-    await memory.complete(parts.vae, ownSize(parts), textLength(parts));
+    await memory.complete(parts.vae, ownSize(parts), {
+      tokens: textLength(parts),
+      conditions: conditionsOf(parts),
+    });
     isComplete = true;
     if (loads) await memory.load({ signal });
     const reading = 'unet' in parts && {
@@ -321,6 +324,11 @@ function textLength({ promptEncoder }: PipelineParts): number | undefined {
   if ('clips' in promptEncoder) return promptEncoder.clips[0]?.textEncoder.config.maxPositionEmbeddings;
   const [first] = 'encoders' in promptEncoder ? promptEncoder.encoders : [promptEncoder];
   return first?.textEncoder.config.maxPositionEmbeddings;
+}
+
+/** Conditions that a U-Net is asked about in one batch: the prompts, and neither beside the picture of InstructPix2Pix. */
+function conditionsOf(parts: PipelineParts): number {
+  return 'unet' in parts && parts.unet.config.inChannels === 2 * parts.vae.config.latentChannels ? 3 : 2;
 }
 
 /** Pixels of the pictures that a model makes unless others are asked for. */

@@ -1,5 +1,7 @@
 /// <reference types="node" />
-import { readFile, stat } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RgbImage } from '@emulsion/image';
 import { inputShapes } from '@emulsion/onnx';
@@ -129,6 +131,29 @@ test.each([
   expect(planned).toBeGreaterThan(0);
   expect(planned).toBe(largest.get(name));
   await pipeline.dispose();
+});
+
+test('InstructPix2Pix is planned with both prompts, and with neither beside its picture', async () => {
+  const { accounting, largest } = accountingDevice();
+  const folder = await mkdtemp(join(tmpdir(), 'emulsion-'));
+  await cp(path, folder, { recursive: true });
+  await cp(fixture('ip2p/unet'), join(folder, 'unet'), { recursive: true });
+  const index = JSON.parse(await readFile(join(path, 'model_index.json'), 'utf8'));
+  const instructed = { ...index, _class_name: 'StableDiffusionInstructPix2PixPipeline' };
+  await writeFile(join(folder, 'model_index.json'), JSON.stringify(instructed));
+  const pipeline = await loadPipeline(folder, { device: accounting });
+  const { components } = await pipeline.plan();
+  await pipeline({
+    prompt: 'make it red',
+    image: zeros([1, 3, 64, 64]),
+    numInferenceSteps: 1,
+    guidanceScale: 7,
+  });
+  const planned = components.find(({ component }) => component === 'unet')?.activationBytes;
+  expect(planned).toBeGreaterThan(0);
+  expect(planned).toBe(largest.get('unet'));
+  await pipeline.dispose();
+  await rm(folder, { recursive: true });
 });
 
 test('transformers are planned with one prompt: they run with one after the other', async () => {

@@ -48,6 +48,7 @@ export class PipelineMemory {
   #vae: Vae | undefined;
   #own: PlannedPictures = { width: 0, height: 0 };
   #tokens = 77;
+  #conditions = 2;
   /** What sampling takes with all parts loaded. */
   #weights = 0;
   #activations = 0;
@@ -84,11 +85,17 @@ export class PipelineMemory {
   /**
    * Takes note that all parts are there.
    * @param own the size of the model's own pictures
-   * @param tokens how many tokens of a text CLIP's encoder reads
+   * @param reading how many tokens of a text CLIP's encoder reads, and how many conditions U-Nets and ControlNets take as
+   * one batch, at most
    */
-  async complete(vae: Vae, own: PlannedPictures, tokens = 77): Promise<void> {
+  async complete(
+    vae: Vae,
+    own: PlannedPictures,
+    { tokens = 77, conditions }: { tokens?: number | undefined; conditions: number },
+  ): Promise<void> {
     this.#vae = vae;
     this.#tokens = tokens;
+    this.#conditions = conditions;
     // The autoencoder loads its halves when they first run.
     this.#networks = this.#pool.members;
     const halves = [
@@ -230,7 +237,7 @@ export class PipelineMemory {
       const { name: component, stage, inputs, storedBytes, weightBytes } = member;
       const sequence = sequenceOf(member, this.#tokens);
       const tokens = (height * width) / 4;
-      const rows = batch * conditionsOf(member);
+      const rows = batch * (isBatched(member) ? this.#conditions : 1);
       const activationBytes = member.activationsFor({
         ...sizes,
         batch: rows,
@@ -254,12 +261,9 @@ function numbered(parts: readonly PlannedPart[]): PlannedPart[] {
   });
 }
 
-/**
- * Conditions that a run has rows for, at most: U-Nets and ControlNets take the negative and the positive prompt as one
- * batch, transformers one after the other.
- */
-const conditionsOf = ({ stage, inputs }: PoolMember) =>
-  stage === stages.denoise && !inputs.includes('pooled_text_embeds') ? 2 : 1;
+/** Whether a run has rows for all conditions: U-Nets and ControlNets take them as one batch, transformers one after the other. */
+const isBatched = ({ stage, inputs }: PoolMember) =>
+  stage === stages.denoise && !inputs.includes('pooled_text_embeds');
 
 /** Tokens of a text: T5's, which transformers read, or CLIP's. */
 const sequenceOf = ({ inputs }: PoolMember, tokens: number) =>

@@ -92,8 +92,8 @@ const foreign = [
   'denoisingStart',
 ];
 
-/** What Stable Diffusion 3 has a use for, and Flux, which reads of CLIP the pooled text alone, has none for. */
-const foreignToFlux = ['clipSkip'];
+/** What Stable Diffusion 3 has a use for, and Flux, with two text encoders of which CLIP gives a pooled text alone, has not. */
+const foreignToFlux = ['clipSkip', 'prompt3', 'negativePrompt3'];
 
 /** @throws {InvalidArgumentError} if a request asks for what no pipeline with a transformer does */
 export function assertTransformerRequest(request: object): void {
