@@ -3,7 +3,7 @@
 import type { RgbImage } from '@emulsion/image';
 import type { Cancellable, Device } from '@emulsion/runtime';
 import type { Plan, PlanOptions } from '@emulsion/schedulers';
-import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
+import { InvalidArgumentError, type Tensor, type TensorOps } from '@emulsion/tensor';
 import type {
   T5EncodePromptOptions,
   TransformerPromptEmbeds,
@@ -11,8 +11,11 @@ import type {
 } from '@emulsion/text-encoder';
 import type { Vae } from '@emulsion/vae';
 import { alignTexts, spreadRows } from './encode-conditions.ts';
-import { encodePicture, pixelsOf } from './encode-picture.ts';
+import { encodePicture, pixelsOf, repeatTo } from './encode-picture.ts';
+import { type Canvas, type CanvasOptions, canvasOf, onCanvas } from './inpaint-canvas.ts';
+import { spreadChannels } from './mask.ts';
 import type { PipelineMemory } from './memory.ts';
+import { type OutpaintOptions, widen } from './outpaint.ts';
 import { paint, type Subject } from './paint.ts';
 import type { PaintOptions, PaintResult } from './paint-options.ts';
 import { type PaintRequest, paintRequest, schedulerConfigOf } from './paint-request.ts';
@@ -51,8 +54,13 @@ type SharedOption =
   | 'onStep';
 
 /** A request for pictures. The names and their meaning are those of diffusers. */
-export interface FlowOptions extends Cancellable, SeedOptions, Pick<PaintOptions, SharedOption> {
-  /** Pixels; those of `image`, or else the model's own, 1024 for all that are published, unless given. */
+export interface FlowOptions
+  extends Cancellable,
+    SeedOptions,
+    Pick<PaintOptions, SharedOption>,
+    Pick<CanvasOptions, 'maskBlur' | 'paddingMaskCrop'>,
+    Pick<Partial<OutpaintOptions>, 'expand' | 'overlap'> {
+  /** Pixels; with a mask of any size, else those of `image`, or else the model's own, 1024 for all that are published, unless given. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
   /** Tokens that T5 reads of a prompt. */
@@ -61,6 +69,8 @@ export interface FlowOptions extends Cancellable, SeedOptions, Pick<PaintOptions
   readonly latents?: Tensor | undefined;
   /** A picture to paint over, one for all prompts or one for each: bytes, `[batch, 3, height, width]` in [0, 1], or its latents. */
   readonly image?: RgbImage | Tensor | undefined;
+  /** White, or 1, where the picture is painted anew: bytes of the picture's size, or `[batch, 1, height, width]` in [0, 1]. */
+  readonly maskImage?: RgbImage | Tensor | undefined;
   /** Share of the steps that is taken over a picture, above 0 and at most 1; 0.6 unless said otherwise. */
   readonly strength?: number | undefined;
 }
@@ -78,9 +88,9 @@ export interface FlowModel<Condition> {
 }
 
 /**
- * Paints pictures, from noise or over a picture.
- * @throws {InvalidArgumentError} if the size makes no whole patches or `strength` makes no sense, and the errors of the
- * parts
+ * Paints pictures, from noise, over a picture, or where one is masked: there as with a U-Net that was not trained for it.
+ * @throws {InvalidArgumentError} if the size makes no whole patches, `strength` makes no sense or a mask does not go with
+ * the picture, and the errors of the parts
  */
 export async function paintFlow<Condition>(
   parts: FlowParts,
@@ -90,7 +100,8 @@ export async function paintFlow<Condition>(
   const { device, vae } = parts;
   const { ops } = device;
   const { latents, numInferenceSteps = 28, strength = 0.6, signal } = options;
-  const image = options.image && pixelsOf(options.image);
+  const canvas = flowCanvas(ops, options);
+  const image = canvas?.image ?? (options.image && pixelsOf(options.image));
   const size = latentSize(vae, options, image, { patchSize, sampleSize });
   const request = await paintRequest(
     parts,
@@ -103,10 +114,26 @@ export async function paintFlow<Condition>(
   const clean = image && (await encodePicture(parts, image, { pictures, noise, signal }));
   const start = latents ?? noise.start(dims, vae.config.scale);
   assertNoise(start, dims);
+  // diffusers encodes the masked picture too, for networks that see it.
+  if (canvas) noise.draw([noise.perImage ? pictures : canvas.image.dims[0]!, ...dims.slice(1)]);
+  const latentMask = canvas && repeatTo(ops, ops.interpolate(canvas.mask, ...size, 'nearest'), pictures);
+  const known =
+    clean && latentMask
+      ? { original: clean, noise: start, mask: spreadChannels(latentMask, dims[1]!) }
+      : undefined;
   const sample = clean
     ? scheduler.addNoise({ sample: clean, noise: start, plan, beginIndex, ops })
     : ops.combine([plan.initNoiseSigma, start]);
-  return paint(parts, options, request, await subject(request), { sample, beginIndex });
+  const result = await paint(parts, options, request, await subject(request), { sample, beginIndex, known });
+  return canvas ? onCanvas(ops, canvas, result) : result;
+}
+
+/** What is painted of a picture of which a part is masked, or that is widened. */
+function flowCanvas(ops: TensorOps, options: FlowOptions): Canvas | undefined {
+  const { expand, maskImage } = options;
+  const image = options.image!; // both see to it
+  if (expand) return canvasOf(ops, { ...options, ...widen({ ...options, image, expand }) });
+  return maskImage && canvasOf(ops, { ...options, image, maskImage });
 }
 
 /** As `firstStep` of the other pipelines, but a step that `strength` takes a part of is taken: so diffusers counts here. */

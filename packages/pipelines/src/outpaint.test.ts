@@ -50,6 +50,13 @@ test('the picture becomes larger on the sides that are named, and stays where it
   expect(changed).toBeGreaterThan(1);
 });
 
+test('a mask beside it is refused', async () => {
+  const both = { ...options, maskImage: cpuOps.slice(image, 0, 1, 1) };
+  await expect(pipeline(both)).rejects.toThrow(
+    'expand: it says itself what is painted. Leave maskImage or expand out.',
+  );
+});
+
 test('with little strength the new part goes on from the edges', async () => {
   const flat = cpuOps.affine(image, 0, 0.5);
   const edge = { ...options, image: flat, strength: 0.5, overlap: 0 };

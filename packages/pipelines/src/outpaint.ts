@@ -26,10 +26,26 @@ export interface OutpaintOptions
 
 /**
  * Paints around a picture. Begun with what repeats its edges, if `strength` is below 1.
- * @throws {InvalidArgumentError} if a margin is no whole number from 0, or all are 0, and as `inpaint`
+ * @throws {InvalidArgumentError} as `widen` and `inpaint`
  */
 export async function outpaint(parts: StableDiffusionParts, options: OutpaintOptions): Promise<PaintResult> {
-  const { expand, overlap = 8, maskBlur = 4, ...rest } = options;
+  return inpaint(parts, { ...options, ...widen(options) });
+}
+
+/** What is widened, and how. */
+export type WidenOptions = Pick<OutpaintOptions, 'image' | 'expand' | 'overlap' | 'maskBlur'>;
+
+/**
+ * The picture with its edges repeated, and the mask of what is new: outpainting as a request for inpainting.
+ * @throws {InvalidArgumentError} if a margin is no whole number from 0, all are 0, or there is no picture, or a mask too
+ */
+export function widen(options: WidenOptions): Pick<InpaintOptions, 'image' | 'maskImage' | 'maskBlur'> {
+  const { image, expand, overlap = 8, maskBlur = 4 } = options;
+  // Requests of programs without types may lack the one and have the other.
+  if (!(image as unknown))
+    throw new InvalidArgumentError('expand: there is no picture to widen. Give image too.');
+  if ('maskImage' in options && options.maskImage)
+    throw new InvalidArgumentError('expand: it says itself what is painted. Leave maskImage or expand out.');
   const { top = 0, right = 0, bottom = 0, left = 0 } = expand;
   const margins = { top, right, bottom, left };
   for (const [name, pixels] of Object.entries({ ...margins, overlap })) {
@@ -42,13 +58,12 @@ export async function outpaint(parts: StableDiffusionParts, options: OutpaintOpt
   if (top + right + bottom + left === 0) {
     throw new InvalidArgumentError('expand: all margins are 0. Give at least one side that is widened.');
   }
-  const picture = pixelsOf(options.image);
-  return inpaint(parts, {
-    ...rest,
+  const picture = pixelsOf(image);
+  return {
     maskBlur,
     image: repeatEdges(picture, margins),
     maskImage: marginMask(picture, margins, overlap),
-  });
+  };
 }
 
 type AllMargins = { readonly [Side in keyof Margins]-?: number };

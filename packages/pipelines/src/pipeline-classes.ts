@@ -172,11 +172,11 @@ export async function paintAs(
     numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps,
     guidanceScale: request.guidanceScale ?? defaults.guidanceScale,
   };
+  if (fromMask && 'expand' in request && request.expand) return outpaint(parts, { ...request, ...settings });
   if ('maskImage' in request && request.maskImage) {
     if (fromMask) return fromMask(parts, { ...request, ...settings });
     throw new InvalidArgumentError('maskImage: this pipeline takes no mask. Leave it out.');
   }
-  if (fromMask && 'expand' in request && request.expand) return outpaint(parts, { ...request, ...settings });
   if ('image' in request && request.image) {
     if (isGiven(request, 'width') || isGiven(request, 'height')) {
       throw new InvalidArgumentError(

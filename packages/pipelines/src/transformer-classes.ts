@@ -8,7 +8,7 @@ import type { PaintResult } from './paint-options.ts';
 import type { ClassDescription } from './pipeline-classes.ts';
 import type { StableDiffusion3Options, StableDiffusion3Parts } from './stable-diffusion-3.ts';
 
-/** What such a pipeline may be asked: to paint from prompts, or over an `image`. */
+/** What such a pipeline may be asked: to paint from prompts, over an `image`, or where a `maskImage` says or it is widened. */
 export type TransformerRequest = StableDiffusion3Options | FluxOptions;
 
 /** A model that is loaded, and what paints with it. */
@@ -74,14 +74,14 @@ const flux: TransformerClass = {
 export const transformerClasses: ReadonlyMap<string, TransformerClass> = new Map([
   ['StableDiffusion3Pipeline', stableDiffusion3],
   ['StableDiffusion3Img2ImgPipeline', stableDiffusion3],
+  ['StableDiffusion3InpaintPipeline', stableDiffusion3],
   ['FluxPipeline', flux],
   ['FluxImg2ImgPipeline', flux],
+  ['FluxInpaintPipeline', flux],
 ]);
 
 /** What requests of other pipelines may say, and these have no use for. */
 const foreign = [
-  'maskImage',
-  'expand',
   'hiresScale',
   'frames',
   'controlImage',
