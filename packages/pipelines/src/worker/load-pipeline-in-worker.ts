@@ -2,6 +2,7 @@
 import { DeviceLostError } from '@emulsion/runtime';
 import { InvalidArgumentError } from '@emulsion/tensor';
 import type { LoadEvent, LoadPipelineOptions } from '../load-pipeline.ts';
+import type { MemoryPlan, PlannedPictures } from '../memory-plan.ts';
 import type { PaintResult, PaintStepEvent } from '../paint-options.ts';
 import type { PipelineRequest } from '../pipeline-classes.ts';
 import type { StepEvent } from '../run-sampler.ts';
@@ -30,6 +31,8 @@ export interface WorkerPipeline extends PipelineDescription {
   (options: PipelineRequest): Promise<PaintResult>;
   /** What changes the model while it stays loaded; files are posted. */
   readonly adapters: WorkerAdapters;
+  /** What pictures take of memory; see `Painter`. */
+  plan(pictures?: Partial<PlannedPictures>): Promise<MemoryPlan>;
   /** Frees the model. The worker itself lives on, for another pipeline or until it is terminated. */
   dispose(): Promise<void>;
 }
@@ -56,6 +59,8 @@ export async function loadPipelineInWorker(
       adapters: adaptersBy((request) =>
         connection.call({ type: 'adapters', call: connection.nextCall(), request }, {}),
       ),
+      plan: (pictures?: Partial<PlannedPictures>) =>
+        connection.call<MemoryPlan>({ type: 'plan', call: connection.nextCall(), pictures }, {}),
       dispose: () => connection.dispose(),
     });
   } catch (error) {

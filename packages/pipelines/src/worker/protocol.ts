@@ -4,6 +4,7 @@ import type { Tensor } from '@emulsion/tensor';
 import type { FluxTransformer, Sd3Transformer } from '@emulsion/transformer';
 import type { Unet } from '@emulsion/unet';
 import type { LoadEvent, Pipeline } from '../load-pipeline.ts';
+import type { MemoryPlan, PlannedPictures } from '../memory-plan.ts';
 import type { PaintResult } from '../paint-options.ts';
 import type { StepEvent } from '../run-sampler.ts';
 import type { WireError } from './wire-error.ts';
@@ -38,6 +39,7 @@ export const loadCall = 0;
 export type ClientMessage =
   | { readonly type: 'load'; readonly call: number; readonly source: unknown; readonly options: object }
   | { readonly type: 'paint'; readonly call: number; readonly request: object }
+  | { readonly type: 'plan'; readonly call: number; readonly pictures: Partial<PlannedPictures> | undefined }
   | { readonly type: 'adapters'; readonly call: number; readonly request: AdapterRequest }
   | { readonly type: 'dispose'; readonly call: number }
   | { readonly type: 'abort'; readonly call: number }
@@ -59,7 +61,7 @@ export type WorkerMessage =
   | {
       readonly type: 'done';
       readonly call: number;
-      readonly outcome: Outcome<PipelineDescription | PaintResult | AdapterAnswer | undefined>;
+      readonly outcome: Outcome<PipelineDescription | PaintResult | MemoryPlan | AdapterAnswer | undefined>;
     };
 
 /** How something ended. */

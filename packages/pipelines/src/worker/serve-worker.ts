@@ -111,8 +111,7 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
     const event = calls.get(call)?.step?.event;
     if (!event) return; // the call was aborted, and nobody waits
     const outcome = await outcomeOf<RgbImage[] | Tensor>(event[what]());
-    // The sampler goes on with the latents.
-    post({ type: 'answer', call, what, outcome }, what === 'latents' ? [] : transferables(outcome));
+    post({ type: 'answer', call, what, outcome }, transferables(outcome));
   };
 
   port.addEventListener('message', async ({ data }: MessageEvent<ClientMessage>) => {
@@ -123,6 +122,8 @@ function servePipeline(port: MessagePort, openSource: OpenSource<unknown>): void
       case 'paint':
         // The client's own types let nothing else through.
         return answer(call, (running) => paint(call, data.request as PipelineRequest, running));
+      case 'plan':
+        return answer(call, () => pipeline!.plan(data.pictures));
       case 'adapters':
         return answer(call, () => answerAdapters(pipeline!.adapters, data.request));
       case 'dispose':

@@ -76,6 +76,12 @@ test('adapters change the model in the worker, and what is refused there is an e
   expect(await adapters.list()).toEqual([]);
 });
 
+test('what pictures will take of memory is said as without a worker', async () => {
+  const pictures = { width: 128, height: 96, pictures: 2 };
+  expect(await pipeline.plan(pictures)).toEqual(await direct.plan(pictures));
+  expect(await pipeline.plan()).toEqual(await direct.plan());
+});
+
 test('a picture goes in too, and stays with the caller', async () => {
   const { images } = await pipeline(small);
   const request = { prompt: 'a dog', image: images[0]!, strength: 0.5, numInferenceSteps: 4, seed: 1 };
