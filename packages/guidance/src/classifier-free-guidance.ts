@@ -1,7 +1,8 @@
-// Classifier-free guidance (Ho and Salimans 2022), with the rescaling of Lin et al. 2023 (arXiv 2305.08891, section 3.4).
-import { InvalidArgumentError, type Tensor, type TensorOps } from '@emulsion/tensor';
+// Classifier-free guidance (Ho and Salimans 2022).
+import type { Tensor, TensorOps } from '@emulsion/tensor';
 import { assertScale } from './assert-scale.ts';
 import type { Denoiser } from './denoiser.ts';
+import { rescaling } from './rescaling.ts';
 
 /** What the picture is to show, and what it is to be led away from. */
 export interface Guided<Condition> {
@@ -52,16 +53,7 @@ export function guidanceWithNegative<Condition>(
   { guidanceScale, guidanceRescale = 0, ops }: ClassifierFreeGuidanceOptions,
 ): Denoiser<Guided<Condition>, OutputWithNegative> {
   assertScale('guidanceScale', guidanceScale, 7.5);
-  if (!(guidanceRescale >= 0 && guidanceRescale <= 1)) {
-    throw new InvalidArgumentError(
-      `guidanceRescale is ${guidanceRescale}. Give a number from 0 to 1; 0 is off.`,
-    );
-  }
-  const rescale = (guided: Tensor, positive: Tensor) => {
-    if (guidanceRescale === 0) return guided;
-    const matched = ops.matchStandardDeviation(guided, positive);
-    return ops.combine([guidanceRescale, matched], [1 - guidanceRescale, guided]);
-  };
+  const rescale = rescaling(ops, guidanceRescale);
   return async (evaluations) => {
     const of = (which: keyof Guided<Condition>) =>
       evaluations.map((evaluation) => ({ ...evaluation, condition: evaluation.condition[which] }));

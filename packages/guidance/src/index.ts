@@ -1,3 +1,4 @@
+export { assertScale } from './assert-scale.ts';
 export {
   type ClassifierFreeGuidanceOptions,
   classifierFreeGuidance,

@@ -33,3 +33,18 @@ test('scales that are no numbers are refused', () => {
     'imageGuidanceScale is NaN. Give a finite number; 1 is no guidance, 1.5 a usual one.',
   );
 });
+
+test('full rescaling gives the guided output the deviation of that with both', async () => {
+  const pair = (...values: number[]) => tensor(values, [1, 2]);
+  const own = { both: pair(1, 4), image: pair(0, 2), neither: pair(0, 0) };
+  const scales = { guidanceScale: 3, imageGuidanceScale: 1, ops: cpuOps };
+  const asked = [{ ...evaluation, condition: own }];
+  const [plain] = await instructPix2PixGuidance(echo, scales)(asked);
+  expect([...plain!.data]).toEqual([3, 8]);
+  // Guided it deviates by 5/√2, with both by 3/√2.
+  const [rescaled] = await instructPix2PixGuidance(echo, { ...scales, guidanceRescale: 1 })(asked);
+  expect([...rescaled!.data].map((value) => Math.round(value * 1e5) / 1e5)).toEqual([1.8, 4.8]);
+  expect(() => instructPix2PixGuidance(echo, { ...scales, guidanceRescale: 2 })).toThrow(
+    'guidanceRescale is 2. Give a number from 0 to 1; 0 is off.',
+  );
+});

@@ -1,5 +1,5 @@
 // From prompts to the conditions of a U-Net, one row for each picture.
-import type { Guided } from '@emulsion/guidance';
+import { assertScale, type Guided } from '@emulsion/guidance';
 import { InvalidArgumentError, type Tensor, type TensorOps, tensor, zeros } from '@emulsion/tensor';
 import type { SdxlPromptEncoder } from '@emulsion/text-encoder';
 import { guidanceFeatures } from '@emulsion/unet';
@@ -86,6 +86,7 @@ function guidanceCondition(
 ): Partial<UnetCondition> {
   const { timestepCondChannels: channels } = unet.config;
   if (channels === undefined) return {};
+  assertScale('guidanceScale', guidanceScale, 7.5);
   return {
     timestepCond: guidanceFeatures(
       Array.from({ length: pictures }, () => guidanceScale),

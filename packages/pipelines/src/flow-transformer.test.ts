@@ -61,6 +61,11 @@ test('requests that make no sense are refused', async () => {
   await expect(flux({ ...small, prompt: 'a cat', width: 40 })).rejects.toThrow(
     'width is 40. Give a multiple of 16, in pixels.',
   );
+  for (const name of ['guidanceScale', 'trueCfgScale']) {
+    await expect(flux({ ...small, prompt: 'a cat', negativePrompt: '', [name]: Number.NaN })).rejects.toThrow(
+      `${name} is NaN. Give a finite number;`,
+    );
+  }
   await expect(flux({ ...small, prompt: 'a cat', latents: zeros([1, 4, 6, 4]) })).rejects.toThrow('latents');
   await expect(sd3({ ...small, prompt: ['a', 'b', 'c'], negativePrompt: ['a', 'b'] })).rejects.toThrow(
     'negativePrompt: 2 came for 3 prompts. Give one for all or one for each.',

@@ -1,6 +1,6 @@
 // Flux (Black Forest Labs 2024): diffusers' FluxPipeline.
 import type { Folder } from '@emulsion/checkpoints';
-import { classifierFreeGuidance, type Denoiser } from '@emulsion/guidance';
+import { assertScale, classifierFreeGuidance, type Denoiser } from '@emulsion/guidance';
 import type { Workspace } from '@emulsion/runtime';
 import type { Tensor } from '@emulsion/tensor';
 import { loadFluxPromptEncoder, type TransformerPromptEmbeds } from '@emulsion/text-encoder';
@@ -64,6 +64,8 @@ export async function flux(parts: FluxParts, options: FluxOptions): Promise<Pain
   const { numInferenceSteps = transformer.config.guidance ? 28 : 4 } = options;
   const { maxSequenceLength, truncatePrompt } = options;
   const encoding = { maxSequenceLength, truncatePrompt, signal };
+  assertScale('guidanceScale', guidanceScale, 3.5);
+  assertScale('trueCfgScale', trueCfgScale, 4);
   const led = negativePrompt !== undefined && trueCfgScale > 1;
   return paintFlow(parts, options, {
     patchSize,

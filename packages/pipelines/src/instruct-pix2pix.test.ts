@@ -12,7 +12,11 @@ beforeAll(async () => {
 afterAll(() => device.dispose());
 
 /** A model that sees a picture beside its latents out of one that does not; `weigh` gives what it makes of the picture. */
-async function instructed(model: Folder, weigh: (dims: readonly number[]) => Tensor): Promise<Folder> {
+async function instructed(
+  model: Folder,
+  weigh: (dims: readonly number[]) => Tensor,
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<Folder> {
   const unet = model.subfolder('unet');
   const weights = await readWeights(unet);
   const { data, dims } = weights['conv_in.weight']!;
@@ -25,7 +29,11 @@ async function instructed(model: Folder, weigh: (dims: readonly number[]) => Ten
   weights['conv_in.weight'] = tensor(both.flat(), [rows, 8, height, width]);
   const changed = await changedComponent(unet, { in_channels: 8 }, weights);
   const index = (await readJson(model, 'model_index.json')) as { _class_name: string };
-  const json = { ...index, _class_name: index._class_name.replace('Pipeline', 'InstructPix2PixPipeline') };
+  const json = {
+    ...index,
+    ...options,
+    _class_name: index._class_name.replace('Pipeline', 'InstructPix2PixPipeline'),
+  };
   return {
     ...model,
     has: (path) => model.has(path),
@@ -67,9 +75,51 @@ test.each(['sd1', 'sdxl'])(
     ];
     expect(worst(little.latents, latents)).toBeGreaterThan(0.01);
     expect(worst(much.latents, little.latents)).toBeGreaterThan(0.01);
+    const rescaled = { imageGuidanceScale: 1, guidanceRescale: 0.7, scheduler: 'euler' };
+    const tamed = await seeing({ ...request, image, ...rescaled });
+    expect(worst(tamed.latents, little.latents)).toBeGreaterThan(0.01);
     await expect(seeing({ prompt: 'a cat' })).rejects.toThrow(
       'image: this pipeline changes a picture. Give one.',
     );
     for (const pipeline of [plain, blind, seeing]) await pipeline.dispose();
   },
 );
+
+test("CosXL's network is shown what the autoencoder's factor has scaled", async () => {
+  const model = await openFixture('golden/open/models/sdxl');
+  const random = (dims: readonly number[]) => createRng({ kind: 'torch-cpu', seed: 4 }).normal(dims);
+  const image = createRng({ kind: 'torch-cpu', seed: 1 }).uniform([1, 3, 64, 64]);
+  const paint = async (weigh: (dims: readonly number[]) => Tensor, options: object) => {
+    const pipeline = await loadPipeline(await instructed(model, weigh, { ...options }), { device });
+    const { latents } = await pipeline({ prompt: 'a cat', image, numInferenceSteps: 2, seed: 2 });
+    const { scalingFactor } = pipeline.vae.config;
+    await pipeline.dispose();
+    return { latents, scalingFactor };
+  };
+  const { latents, scalingFactor } = await paint(random, { is_cosxl_edit: true });
+  const scaled = (dims: readonly number[]) => {
+    const x = random(dims);
+    return tensor(
+      x.data.map((value) => scalingFactor * value),
+      x.dims,
+    );
+  };
+  expect(worst(latents, (await paint(scaled, {})).latents)).toBeLessThan(1e-3);
+  expect(worst(latents, (await paint(random, {})).latents)).toBeGreaterThan(0.01);
+});
+
+test('scales and samplers that make no sense are refused', async () => {
+  const model = await instructed(await openFixture('golden/open/models/sd1'), zero);
+  const pipeline = await loadPipeline(model, { device });
+  const request = { prompt: 'a cat', image: zero([1, 3, 64, 64]), numInferenceSteps: 1 };
+  for (const imageGuidanceScale of [0.9, Number.NaN]) {
+    await expect(pipeline({ ...request, imageGuidanceScale })).rejects.toThrow(
+      `imageGuidanceScale is ${imageGuidanceScale}. Give a number from 1; 1.5 is a usual one.`,
+    );
+  }
+  await expect(pipeline({ ...request, guidanceScale: Number.NaN })).rejects.toThrow('guidanceScale is NaN.');
+  await expect(pipeline({ ...request, scheduler: 'euler_cfg_pp' })).rejects.toThrow(
+    'scheduler: with InstructPix2Pix, whose guidance is of two kinds, there is no CFG++. Choose a sampler without it.',
+  );
+  await pipeline.dispose();
+});

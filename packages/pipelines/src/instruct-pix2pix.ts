@@ -1,8 +1,9 @@
 // Editing by instruction (Brooks et al. 2022, InstructPix2Pix): the U-Net sees the picture beside the noise.
-import { instructPix2PixGuidance } from '@emulsion/guidance';
+import { assertScale, instructPix2PixGuidance } from '@emulsion/guidance';
 import type { RgbImage } from '@emulsion/image';
 import type { Workspace } from '@emulsion/runtime';
-import { type Tensor, zeros } from '@emulsion/tensor';
+import type { Scheduler } from '@emulsion/schedulers';
+import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
 import { guidedControls } from './controls.ts';
 import { encodeConditions } from './encode-conditions.ts';
 import { assertRepeatable, pixelsOf, repeatTo } from './encode-picture.ts';
@@ -34,17 +35,21 @@ export async function instructPix2Pix(
   parts: StableDiffusionParts,
   options: InstructPix2PixOptions,
 ): Promise<PaintResult> {
-  const { guidanceScale = 7.5, imageGuidanceScale = 1.5, signal } = options;
+  const { guidanceScale = 7.5, imageGuidanceScale = 1.5, guidanceRescale = 0, signal } = options;
   const { device, unet, vae } = parts;
   const { ops } = device;
   assertTakesPicture(parts);
+  assertScale('guidanceScale', guidanceScale, 7.5);
+  assertPictureScale(imageGuidanceScale);
   const request = await paintRequest(parts, options);
-  const { pictures, noise, plan } = request;
+  const { pictures, noise, plan, scheduler } = request;
+  assertOneOutput(scheduler);
   const image = pixelsOf(options.image);
   assertRepeatable(image, pictures);
-  // The distribution's mean, and not scaled: so the network was trained.
   const { mean } = await vae.encode(ops.affine(image, 2, -1), { signal });
-  const shown = { appended: repeatTo(ops, mean, pictures) };
+  // The distribution's mean: so the networks were trained, and most with what is not scaled.
+  const seen = parts.scalesShownPicture ? ops.affine(mean, vae.config.scalingFactor, 0) : mean;
+  const shown = { appended: repeatTo(ops, seen, pictures) };
   const { dims } = shown.appended;
   const start = options.latents ?? noise.start(dims, vae.config.scale);
   assertNoise(start, dims);
@@ -53,11 +58,12 @@ export async function instructPix2Pix(
     ...pictureSize(parts, dims),
     guided: true,
   });
-  const guided = guidanceScale > 1 && imageGuidanceScale >= 1;
+  const guided = guidanceScale > 1;
   const denoiserIn = (workspace: Workspace) =>
     instructPix2PixGuidance(unetDenoiser(unet, workspace, { signal, totalSteps: plan.timesteps.length }), {
       guidanceScale: guided ? guidanceScale : 1,
       imageGuidanceScale: guided ? imageGuidanceScale : 1,
+      guidanceRescale: guided ? guidanceRescale : 0,
       ops: workspace.ops,
     });
   const painting = { pictures, totalSteps: plan.timesteps.length, ops, ...pictureSize(parts, dims) };
@@ -70,6 +76,18 @@ export async function instructPix2Pix(
   };
   const sample = ops.combine([plan.initNoiseSigma, start]);
   return paint(parts, options, request, { denoiserIn, condition }, { sample });
+}
+
+function assertPictureScale(scale: number): void {
+  if (Number.isFinite(scale) && scale >= 1) return;
+  throw new InvalidArgumentError(`imageGuidanceScale is ${scale}. Give a number from 1; 1.5 is a usual one.`);
+}
+
+function assertOneOutput({ wantsNegativeOutput }: Scheduler): void {
+  if (!wantsNegativeOutput) return;
+  throw new InvalidArgumentError(
+    'scheduler: with InstructPix2Pix, whose guidance is of two kinds, there is no CFG++. Choose a sampler without it.',
+  );
 }
 
 function assertTakesPicture({ unet, vae }: StableDiffusionParts): void {

@@ -408,6 +408,9 @@ async function loadStableDiffusion(
   part: LoadPart,
 ): Promise<StableDiffusionParts> {
   const schedulerConfig = await readSchedulerConfig(folder);
+  // Of XL's models it is taken for granted.
+  const { force_zeros_for_empty_prompt: zerosForNothing = components.text_encoder_2 !== undefined } =
+    indexOptions;
   const loadEncoder = components.text_encoder_2 ? loadSdxlPromptEncoder : loadPromptEncoder;
   const promptEncoder = await part<StableDiffusionParts['promptEncoder']>('text_encoder', () =>
     loadEncoder(folder, options),
@@ -430,7 +433,8 @@ async function loadStableDiffusion(
     t2iAdapters: adapters?.t2iAdapters ?? [],
     ipAdapters: adapters?.ipAdapters ?? [],
     schedulerConfig,
-    forceZerosForEmptyPrompt: indexOptions.force_zeros_for_empty_prompt === true,
+    forceZerosForEmptyPrompt: zerosForNothing === true,
+    scalesShownPicture: indexOptions.is_cosxl_edit === true,
     requiresAestheticsScore: indexOptions.requires_aesthetics_score === true,
     ...(components.low_res_scheduler && {
       lowResolution: {

@@ -33,6 +33,8 @@ export interface StableDiffusionParts {
   readonly forceZerosForEmptyPrompt?: boolean | undefined;
   /** Whether the network is told how beautiful a picture is instead of its target size: XL's refiner is. */
   readonly requiresAestheticsScore?: boolean | undefined;
+  /** Of an InstructPix2Pix model: whether it sees pictures' latents scaled, as CosXL's does. */
+  readonly scalesShownPicture?: boolean | undefined;
   /** Of an upscaler: how noise is put on the small picture. */
   readonly lowResolution?: LowResolution | undefined;
 }

@@ -85,3 +85,8 @@ test('names are taken in every spelling that reads alike, and must be readable',
     'Embedding "  ": this is no word that a prompt can have. Give it another name.',
   );
 });
+
+test('a tokenizer with more words than the encoder has vectors is refused', () => {
+  const few = new LearnedTokens(tokenizer, { vocabSize: 300, hiddenSize: 2 });
+  expect(() => few.read('a cat')).toThrow(/token id \d+ is not among the 300 of this model/);
+});

@@ -78,6 +78,7 @@ export class LearnedTokens {
    * The ids of a prompt, without start and end token, and the names in it. Of two names that both fit, it is the longer
    * one. A name with a sign at one of its ends, such as `<cat-toy>`, is found wherever it stands, as in diffusers, since
    * what is beside the sign may be one token with it; every other name where its tokens are found, as in A1111.
+   * @throws {InvalidArgumentError} if the tokenizer gives ids that the encoder has no vectors for
    */
   read(prompt: string): readonly (number | LearnedToken)[] {
     let next = this.#vocabSize;
@@ -104,6 +105,8 @@ export class LearnedTokens {
     const found: (number | LearnedToken)[] = [];
     for (let i = 0; i < ids.length; ) {
       const match = names.find(({ spelling }) => spelling.every((id, k) => ids[i + k] === id));
+      // From here on it could not be told from a learned one.
+      if (!match && ids[i]! >= this.#vocabSize) throw strangerError(ids[i]!, this.#vocabSize);
       found.push(match ? match.token : ids[i]!);
       i += match ? match.spelling.length : 1;
     }
@@ -115,6 +118,11 @@ export class LearnedTokens {
     return this.#tokenizer.encode(text).slice(1, -1);
   }
 }
+
+const strangerError = (id: number, known: number) =>
+  new InvalidArgumentError(
+    `text encoder: token id ${id} is not among the ${known} of this model. Use the tokenizer that belongs to it.`,
+  );
 
 const sameIds = (a: readonly number[], b: readonly number[]) =>
   a.length === b.length && a.every((id, i) => id === b[i]);

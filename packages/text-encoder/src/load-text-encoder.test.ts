@@ -1,6 +1,6 @@
 import { type Folder, memoryFolder, readJson } from '@emulsion/checkpoints';
 import type { Device } from '@emulsion/runtime';
-import { tensor } from '@emulsion/tensor';
+import { tensor, zeros } from '@emulsion/tensor';
 import { createTestDevice, openFixture, rewriteHeader } from '@emulsion/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseClipTextConfig } from './clip-config.ts';
@@ -64,13 +64,16 @@ test('a text ends at its first end token, and where the configuration is an old 
       'model.safetensors': await stored.read('model.safetensors'),
     });
     const other = await loadTextEncoder(folder, { device });
-    const { pooled, lastHiddenState } = await other.encode({ inputIds: ids(...tokens) });
+    const inputIds = ids(...tokens);
+    const { pooled, lastHiddenState } = await other.encode({ inputIds, learnedVectors: zeros([1, 32]) });
     await other.dispose();
     return tokens.findIndex((_, i) =>
       pooled.data.every((value, k) => Math.abs(value - lastHiddenState.data[i * 32 + k]!) < 1e-6),
     );
   };
   expect(await pooledAt(2, 638, 2, 639, 5, 639)).toBe(2);
+  // What was learned is larger, and not the end.
+  expect(await pooledAt(2, 638, 640, 5, 639, 639)).toBe(3);
   expect(await pooledAt(7, 638, 2, 639, 7, 7)).toBe(3);
   // Where it does not end, transformers takes the first token.
   expect(await pooledAt(7, 638, 2, 639)).toBe(0);

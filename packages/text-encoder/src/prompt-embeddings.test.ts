@@ -125,6 +125,7 @@ test("Flux takes CLIP's vectors, and says that T5's are not used", async () => {
   ];
   expect(flux.embeddings.add({ name: '<own>', encoders })).toEqual([
     'Embedding "<own>": its vectors for t5 are not used.',
+    'Embedding "<own>": T5 reads its name as words.',
   ]);
   const after = await flux.encode(['<own>'], { maxSequenceLength: 8 });
   expect(after.pooledPromptEmbeds).not.toEqual(before.pooledPromptEmbeds);

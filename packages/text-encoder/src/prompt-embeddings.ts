@@ -30,11 +30,16 @@ export class EmbeddingMismatchError extends EmulsionError {
 /** The embeddings that prompts may name. */
 export class PromptEmbeddings {
   readonly #clips: readonly Clip[];
+  readonly #hasT5: boolean;
   readonly #names = new Set<string>();
 
-  /** @param clips the model's CLIP text encoders, in order */
-  constructor(clips: readonly Clip[]) {
+  /**
+   * @param clips the model's CLIP text encoders, in order
+   * @param hasT5 whether it has a T5 besides, which learns no names
+   */
+  constructor(clips: readonly Clip[], hasT5 = false) {
     this.#clips = clips;
+    this.#hasT5 = hasT5;
   }
 
   /** The names in the order in which they were added. */
@@ -76,6 +81,7 @@ export class PromptEmbeddings {
           `Embedding "${name}": text encoder ${index + 1} has no vectors in it, and reads its name as words.`,
         );
     }
+    if (this.#hasT5) notes.push(`Embedding "${name}": T5 reads its name as words.`);
     this.#names.add(name);
     return notes;
   }

@@ -2,6 +2,7 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { InvalidArgumentError, type Tensor, tensor } from '@emulsion/tensor';
 import type { Tokenizer } from '@emulsion/tokenizer';
+import { assertSkip } from './assert-skip.ts';
 import { type Clip, encodeWithClip, loadClip } from './clip.ts';
 import type { LoadOptions, TextEncoder, TextEncoderOutputs } from './load-text-encoder.ts';
 import { PromptEmbeddings } from './prompt-embeddings.ts';
@@ -73,12 +74,7 @@ async function encode(
       `prompts2: ${prompts2.length} came for ${prompts.length} prompts. Give one for each, or leave them out.`,
     );
   }
-  const layers = Math.min(...encoders.map(({ textEncoder }) => textEncoder.config.layers));
-  if (!Number.isInteger(clipSkip) || clipSkip < 0 || clipSkip > layers - 2) {
-    throw new InvalidArgumentError(
-      `clipSkip is ${clipSkip}; of ${layers} layers the last is never used here. Give an integer from 0 to ${layers - 2}.`,
-    );
-  }
+  assertSkip(clipSkip, encoders);
   const outputs: TextEncoderOutputs[] = [];
   for (const [i, clip] of encoders.entries()) {
     const texts = i === 0 ? prompts : prompts2;

@@ -15,10 +15,7 @@ export function t5Tokens(
   length: number,
   truncate: boolean,
 ): Tensor<'int32'> {
-  if (!Number.isInteger(length) || length < 2)
-    throw new InvalidArgumentError(
-      `maxSequenceLength is ${length}. Give an integer of at least 2, in tokens.`,
-    );
+  assertSequenceLength(length);
   const ids = new Int32Array(prompts.length * length);
   for (const [row, prompt] of prompts.entries()) {
     const whole = tokenizer.encode(prompt);
@@ -30,4 +27,10 @@ export function t5Tokens(
     ids.set(tokenizer.encodePadded(prompt, length), row * length);
   }
   return tensor(ids, [prompts.length, length]);
+}
+
+/** @throws {InvalidArgumentError} if `length` is no integer of at least 2 */
+export function assertSequenceLength(length: number): void {
+  if (Number.isInteger(length) && length >= 2) return;
+  throw new InvalidArgumentError(`maxSequenceLength is ${length}. Give an integer of at least 2, in tokens.`);
 }

@@ -33,6 +33,21 @@ test('without its T5, Stable Diffusion 3 has zeros for it, and narrow tokens are
   expect(row(76).subarray(64)).toEqual(new Float32Array(6));
   expect(row(76).some((value) => value !== 0)).toBe(true);
   expect(row(77)).toEqual(new Float32Array(70));
+  // There is nobody who reads on.
+  const long = 'a cat '.repeat(40);
+  await expect(encoder.encode([long])).rejects.toThrow(PromptTooLongError);
+  const cut = { truncatePrompt: true };
+  expect(await encoder.encode([long], cut)).toEqual(await encoder.encode([`${long} and more`], cut));
+  for (const maxSequenceLength of [0, 1.5, Number.NaN]) {
+    await expect(encoder.encode(['a cat'], { maxSequenceLength })).rejects.toThrow(
+      `maxSequenceLength is ${maxSequenceLength}. Give an integer of at least 2, in tokens.`,
+    );
+  }
+  for (const clipSkip of [-1, 1]) {
+    await expect(encoder.encode(['a cat'], { clipSkip })).rejects.toThrow(
+      `clipSkip is ${clipSkip}; of 2 layers the last is never used here. Give an integer from 0 to 0.`,
+    );
+  }
   await encoder.dispose();
 });
 
@@ -43,6 +58,9 @@ test('T5 reads on where CLIP stops, and refuses or cuts what is longer still', a
   await expect(encoder.encode([long], { maxSequenceLength: 24 })).rejects.toThrow(PromptTooLongError);
   const cut = { maxSequenceLength: 24, truncatePrompt: true };
   expect(await encoder.encode([long], cut)).toEqual(await encoder.encode([`${long} and more`], cut));
+  // What T5 does not read, CLIP reads to the end or not at all.
+  await expect(encoder.encode(['a cat'], { prompts2: [long] })).rejects.toThrow(PromptTooLongError);
+  await expect(encoder.encode([long, 'a'], { prompts3: ['a', 'a'] })).rejects.toThrow(PromptTooLongError);
   await expect(encoder.encode(['a cat'], { maxSequenceLength: 0 })).rejects.toThrow(
     'maxSequenceLength is 0. Give an integer of at least 2, in tokens.',
   );
@@ -82,6 +100,9 @@ test('Flux takes tokens from T5 and one vector from CLIP', async () => {
   const { promptEmbeds, pooledPromptEmbeds } = await encoder.encode(['a cat'], { maxSequenceLength: 12 });
   expect(promptEmbeds.dims).toEqual([1, 12, 64]);
   expect(pooledPromptEmbeds.dims).toEqual([1, 32]);
+  const long = 'a cat '.repeat(40);
+  await encoder.encode([long]);
+  await expect(encoder.encode([long], { prompts2: ['a cat'] })).rejects.toThrow(PromptTooLongError);
   await encoder.dispose();
 });
 

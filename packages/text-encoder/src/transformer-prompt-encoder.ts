@@ -2,14 +2,15 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { InvalidArgumentError, type Tensor, zeros } from '@emulsion/tensor';
 import type { Tokenizer } from '@emulsion/tokenizer';
+import { assertSkip } from './assert-skip.ts';
 import { type Clip, encodeWithClip, loadClip } from './clip.ts';
-import { openTokenizer } from './clip-tokens.ts';
+import { clipTokens, openTokenizer } from './clip-tokens.ts';
 import { joinTensors, padLastAxis } from './join-tensors.ts';
 import { loadT5Encoder, type T5Encoder } from './load-t5-encoder.ts';
 import type { LoadOptions } from './load-text-encoder.ts';
 import { PromptEmbeddings } from './prompt-embeddings.ts';
 import type { EncodePromptOptions } from './prompt-encoder.ts';
-import { t5Tokens } from './t5-tokens.ts';
+import { assertSequenceLength, t5Tokens } from './t5-tokens.ts';
 
 export interface T5EncodePromptOptions extends EncodePromptOptions {
   /** Tokens that T5 reads of a prompt; what is shorter is filled up. CLIP reads the first 77, whatever this says. */
@@ -41,7 +42,8 @@ export interface TransformerPromptEncoder {
   readonly embeddings: PromptEmbeddings;
   /**
    * Encodes prompts. CLIP's encoders read the beginning of a long one, T5 reads on.
-   * @throws {PromptTooLongError} if a prompt has more tokens than T5 reads, unless it may be cut,
+   * @throws {PromptTooLongError} if a prompt has more tokens than T5 reads, or one that T5 does not read than CLIP does,
+   * unless it may be cut,
    * {InvalidArgumentError} if there are not as many second or third prompts as prompts, or `clipSkip` is not among the
    * layers
    */
@@ -66,11 +68,14 @@ export async function loadSd3PromptEncoder(
     ...encoders,
     async encode(prompts, encodeOptions = {}) {
       const { maxSequenceLength = 256, clipSkip = 0, truncatePrompt = false, signal } = encodeOptions;
+      assertSequenceLength(maxSequenceLength);
+      assertSkip(clipSkip, clips);
       const texts = textsOf(prompts, encodeOptions);
       const [tokens, pooled]: [Tensor[], Tensor[]] = [[], []];
       for (const [i, clip] of clips.entries()) {
         // One layer is always left out.
         const clipOptions = { clipSkip: clipSkip + 1, truncatePrompt: true, signal };
+        if (!truncatePrompt) assertReadWhole(clip, texts[i]!, t5 && texts[2]);
         const outputs = await encodeWithClip(clip, texts[i]!, clipOptions);
         if (!outputs.textEmbeds) throw new InvalidArgumentError(noProjection);
         tokens.push(outputs.hiddenState);
@@ -107,12 +112,25 @@ export async function loadFluxPromptEncoder(
     async encode(prompts, encodeOptions = {}) {
       const { maxSequenceLength = 512, truncatePrompt = false, signal } = encodeOptions;
       const [first, second] = textsOf(prompts, encodeOptions);
+      if (!truncatePrompt) assertReadWhole(clip, first, second);
       const { pooled } = await encodeWithClip(clip, first, { truncatePrompt: true, signal });
       const tokens = t5Tokens(t5.tokenizer, second, maxSequenceLength, truncatePrompt);
       const promptEmbeds = await t5.textEncoder.encode({ inputIds: tokens }, { signal });
       return { promptEmbeds, pooledPromptEmbeds: pooled };
     },
   };
+}
+
+/**
+ * T5 reads on where CLIP ends, if it reads the same.
+ * @throws {PromptTooLongError} if CLIP alone reads a text, and not all of it
+ */
+function assertReadWhole(clip: Clip, texts: readonly string[], t5Texts: readonly string[] | undefined): void {
+  clipTokens(
+    clip,
+    texts.filter((text, row) => t5Texts?.[row] !== text),
+    false,
+  );
 }
 
 /** What each encoder reads. @throws {InvalidArgumentError} if there are not as many as prompts */
@@ -154,5 +172,5 @@ async function loadEncoders(
     await dispose();
     throw error;
   }
-  return { clips, t5, embeddings: new PromptEmbeddings(clips), dispose };
+  return { clips, t5, embeddings: new PromptEmbeddings(clips, t5 !== undefined), dispose };
 }
