@@ -43,8 +43,9 @@ interface Level {
 /**
  * The U-Net of weights whose names lack the prefix `model.diffusion_model.`.
  * @param labels what `label_emb` embeds, if there is one
+ * @param sampleSize width and height of the latents that it was trained on; a ControlNet's configuration has none
  */
-export function convertUnet(weights: Weights, labels: LabelKind): ConvertedComponent {
+export function convertUnet(weights: Weights, labels: LabelKind, sampleSize?: number): ConvertedComponent {
   const { names, down, up } = findBlocks(weights);
   const attention = 'middle_block.1';
   const linear = weights.get(`${attention}.proj_in.weight`)?.dims.length === 2;
@@ -90,6 +91,7 @@ export function convertUnet(weights: Weights, labels: LabelKind): ConvertedCompo
       }),
     },
     assumed: {
+      ...(sampleSize !== undefined && { sample_size: sampleSize }),
       // Stable Diffusion 1 and the upscaler have 8 heads in each attention, later models heads of 64 channels.
       attention_head_dim: linear && classes === undefined ? channels.map(headsOf64) : 8,
       ...(labels === 'text_time' && features !== undefined && { addition_time_embed_dim: 256 }),

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { tensor } from '@emulsion/tensor';
 import { expect, test } from 'vitest';
 import { openDiffusersFolder } from '../diffusers-folder.ts';
+import { UnsupportedFileError } from '../errors.ts';
 import { type Folder, readJson } from '../folder.ts';
 import { memoryFolder } from '../memory-folder.ts';
 import { openWeights } from '../open-weights.ts';
@@ -259,6 +260,36 @@ test('a checkpoint of training is read, whatever lies beside its weights; its st
   expect(await config(model, 'text_encoder')).toMatchObject({ hidden_size: 8, hidden_act: 'gelu' });
   // That of 768 pixels was trained for other steps, and predicts velocities.
   expect((await predictionType(Promise.resolve(model))).prediction_type).toBe('epsilon');
+});
+
+test('the family and what it predicts tell the size of the latents that it was trained on', async () => {
+  const text = openClip('cond_stage_model.model.');
+  const channels = (count: number): Shapes => ({
+    'model.diffusion_model.input_blocks.0.0.weight': [1, count],
+  });
+  const sizeOf = async (bytes: Uint8Array, options: OpenSingleFileOptions = {}) =>
+    ((await config(await open(bytes, { tokenizer, ...options }), 'unet')) as { sample_size: number })
+      .sample_size;
+  expect(await sizeOf(file(sd1, vae, clip))).toBe(64);
+  expect(await sizeOf(file(sd1, vae, clip), { predictionType: 'v_prediction' })).toBe(64);
+  expect(await sizeOf(file(sd2, vae, text))).toBe(96);
+  expect(await sizeOf(file(sd2, vae, text), { predictionType: 'epsilon' })).toBe(64);
+  expect(await sizeOf(file(sd2, vae, text, channels(9)))).toBe(64);
+  expect(await sizeOf(file(sd2, vae, text, channels(7)))).toBe(128);
+  for (const prefix of ['conditioner.embedders.0.model.', 'conditioner.embedders.1.model.'])
+    expect(await sizeOf(file(xl, vae, openClip(prefix)))).toBe(128);
+  const given = memoryFolder({ 'unet/config.json': '{"sample_size": 32}' });
+  expect(await sizeOf(file(sd1, vae, clip), { config: given })).toBe(32);
+});
+
+test('Playground v2.5, which looks like Stable Diffusion XL, is refused', async () => {
+  const parts = [xl, vae, openClip('conditioner.embedders.1.model.')];
+  const latents = { edm_mean: [1, 4, 1, 1], edm_std: [1, 4, 1, 1] };
+  const opening = open(file(...parts, latents));
+  await expect(opening).rejects.toBeInstanceOf(UnsupportedFileError);
+  await expect(opening).rejects.toThrow(
+    'downloads/m.safetensors: it is Playground v2.5, whose noise levels (EDM) and latents ("edm_mean", "edm_std") are not those of Stable Diffusion XL, so that its pictures would come out in wrong colours. Give a Stable Diffusion XL, or another model that is made from it.',
+  );
 });
 
 test('the channels that the U-Net reads tell the task', async () => {

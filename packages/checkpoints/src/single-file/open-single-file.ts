@@ -50,7 +50,7 @@ export async function openSingleFile(
   const file = await readModelFile(folder, path);
   const { weights } = file;
   const predictionType = options.predictionType ?? (await predictionOf(folder, path, file));
-  const read = { folder, weights, predictionType };
+  const read = { folder, path, weights, predictionType };
   const model = readTransformerFile(read) ?? readStableDiffusionFile(read);
   if (!model) throw notAModel(folder, path);
   const files: Record<string, string | Uint8Array> = {};

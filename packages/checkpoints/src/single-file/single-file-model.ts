@@ -10,6 +10,7 @@ export type TokenizerEntry = readonly [name: string, padToken: string | 't5'];
 /** The weights of a file, and what else is known of it. */
 export interface ModelFile {
   readonly folder: Folder;
+  readonly path: string;
   readonly weights: Weights;
   /** What a U-Net predicts, where the file or the caller tells. */
   readonly predictionType: PredictionType | undefined;

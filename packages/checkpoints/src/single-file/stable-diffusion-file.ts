@@ -1,4 +1,5 @@
 // Stable Diffusion 1, 2 and XL in one file, in the names of CompVis and Stability AI.
+import { UnsupportedFileError } from '../errors.ts';
 import type { Folder } from '../folder.ts';
 import type { Weights } from '../weight.ts';
 import { convertClip } from './clip.ts';
@@ -38,21 +39,33 @@ const tokenizersOf: { readonly [F in Family]: readonly TokenizerEntry[] } = {
   'sdxl-refiner': [['tokenizer_2', '!']],
 };
 
-/** The model in a file, if it is one of these. */
+/**
+ * The model in a file, if it is one of these.
+ * @throws {UnsupportedFileError} if it is Playground v2.5, which has the shape of Stable Diffusion XL and is none
+ */
 export function readStableDiffusionFile(file: ModelFile): SingleFileModel | undefined {
-  const { folder, weights } = file;
+  const { folder, path, weights } = file;
   const family = familyOf(weights);
   if (!family) return undefined;
+  if (weights.has('edm_mean') && weights.has('edm_std')) {
+    throw new UnsupportedFileError(
+      folder,
+      path,
+      'it is Playground v2.5, whose noise levels (EDM) and latents ("edm_mean", "edm_std") are not those of Stable Diffusion XL, so that its pictures would come out in wrong colours',
+      'Give a Stable Diffusion XL, or another model that is made from it.',
+    );
+  }
   const unet = withoutPrefix(weights, unetPrefix);
   const className = pipelineOf(family, unet);
   const upscales = className === 'StableDiffusionUpscalePipeline';
   const prediction = file.predictionType ?? usualPrediction(family, unet);
+  const sampleSize = upscales ? 128 : sampleSizeOf(family, prediction, unet);
   const scheduler = upscales
     ? upscalerScheduler
     : schedulerConfig(family.startsWith('sdxl'), prediction, weights.has('ztsnr'));
   return {
     className,
-    components: convertComponents(folder, family, weights, unet),
+    components: convertComponents(folder, family, weights, { unet, sampleSize }),
     missing: [],
     optional: [],
     tokenizers: tokenizersOf[family],
@@ -80,7 +93,7 @@ function convertComponents(
   folder: Folder,
   family: Family,
   weights: Weights,
-  unet: Weights,
+  { unet, sampleSize }: { readonly unet: Weights; readonly sampleSize: number },
 ): Record<string, ConvertedComponent> {
   const xl = family.startsWith('sdxl');
   const text = withoutPrefix(weights, textPrefixes[family]);
@@ -88,7 +101,7 @@ function convertComponents(
   const scalingFactor = xl ? 0.13025 : unet.has('label_emb.weight') ? 0.08333 : 0.18215;
   const openClip = () => convertOpenClip(folder, text, { lastLayer: xl });
   return {
-    unet: convertUnet(unet, xl ? 'text_time' : 'class'),
+    unet: convertUnet(unet, xl ? 'text_time' : 'class', sampleSize),
     vae: convertVae(withoutPrefix(weights, vaePrefix), scalingFactor),
     ...(family === 'sdxl' && {
       text_encoder: convertClip(withoutPrefix(weights, 'conditioner.embedders.0.transformer.')),
@@ -116,6 +129,16 @@ function usualPrediction(family: Family, unet: Weights): PredictionType {
   if (family !== 'sd2') return 'epsilon';
   const channels = dimOf(unet, 'input_blocks.0.0.weight', 1);
   return channels === 9 || channels === 5 ? 'epsilon' : 'v_prediction';
+}
+
+/**
+ * Width and height of the latents that a family was trained on, an eighth of the pictures'. Of Stable Diffusion 2 the models
+ * of velocities are the ones that were trained on to 768 pixels; those that take more channels were not.
+ */
+function sampleSizeOf(family: Family, prediction: PredictionType, unet: Weights): number {
+  if (family === 'sdxl' || family === 'sdxl-refiner') return 128;
+  const channels = dimOf(unet, 'input_blocks.0.0.weight', 1);
+  return family === 'sd2' && prediction === 'v_prediction' && channels === 4 ? 96 : 64;
 }
 
 /** The families that predict what their steps of training tell. */
