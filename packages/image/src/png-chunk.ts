@@ -40,15 +40,33 @@ export function encodeChunk(type: string, data: Uint8Array): Uint8Array {
   return chunk;
 }
 
+/** Whether the checksum of a chunk is that of what it holds. */
+export function isIntact(chunk: Uint8Array): boolean {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return view.getUint32(chunk.length - 4) === crc32(chunk.subarray(4, -4));
+}
+
+/** A chunk of a file. */
+interface PngChunk {
+  readonly type: string;
+  readonly data: Uint8Array;
+  /** All of it: length, type, data and checksum. */
+  readonly bytes: Uint8Array;
+}
+
 /** The whole chunks of a PNG, in their order; what is cut off at its end is left out. */
-export function* readChunks(png: Uint8Array): Generator<{ type: string; data: Uint8Array }> {
+export function* readChunks(png: Uint8Array): Generator<PngChunk> {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   let offset = pngSignature.length;
   while (offset + 12 <= png.length) {
     const length = view.getUint32(offset);
     const end = offset + 8 + length;
     if (end + 4 > png.length) return;
-    yield { type: fromLatin1(png.subarray(offset + 4, offset + 8)), data: png.subarray(offset + 8, end) };
+    yield {
+      type: fromLatin1(png.subarray(offset + 4, offset + 8)),
+      data: png.subarray(offset + 8, end),
+      bytes: png.subarray(offset, end + 4),
+    };
     offset = end + 4;
   }
 }

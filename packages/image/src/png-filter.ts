@@ -74,3 +74,26 @@ export function filterRows(data: Uint8Array, width: number, channels: number): U
   }
   return filtered;
 }
+
+/**
+ * The rows without their filters, of pixels that take a byte or share one.
+ * @param filtered rows of `stride` bytes, each behind the number of its filter
+ * @throws {RangeError} if there is no such filter
+ */
+export function unfilterRows(filtered: Uint8Array, stride: number): Uint8Array {
+  const height = filtered.length / (stride + 1);
+  const data = new Uint8Array(height * stride);
+  for (let y = 0; y < height; y++) {
+    const source = y * (stride + 1);
+    const filter = filtered[source]!;
+    if (filter > 4) throw new RangeError(`there is no filter ${filter}`);
+    const start = y * stride;
+    for (let i = 0; i < stride; i++) {
+      const left = i === 0 ? 0 : data[start + i - 1]!;
+      const above = y === 0 ? 0 : data[start + i - stride]!;
+      const corner = i === 0 || y === 0 ? 0 : data[start + i - stride - 1]!;
+      data[start + i] = filtered[source + i + 1]! + predict(filter, left, above, corner);
+    }
+  }
+  return data;
+}

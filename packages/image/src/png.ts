@@ -5,6 +5,7 @@ import { ImageError } from './errors.ts';
 import { encodeChunk, joinBytes, pngSignature } from './png-chunk.ts';
 import { filterRows } from './png-filter.ts';
 import { encodeText, extractText } from './png-text.ts';
+import { makeReadable } from './readable-png.ts';
 import type { RgbImage } from './rgb-image.ts';
 
 export interface EncodePngOptions {
@@ -50,9 +51,9 @@ export function encodePng(
  * @throws {ImageError} if the bytes are no PNG, or a damaged one
  */
 export function decodePng(bytes: Uint8Array): { image: RgbImage; text: Record<string, string> } {
-  let png: DecodedPng;
   try {
-    png = decode(bytes, { checkCrc: true });
+    const png = decode(makeReadable(bytes), { checkCrc: true });
+    return { image: toRgb(png), text: extractText(bytes) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ImageError(
@@ -60,7 +61,6 @@ export function decodePng(bytes: Uint8Array): { image: RgbImage; text: Record<st
       { cause },
     );
   }
-  return { image: toRgb(png), text: extractText(bytes) };
 }
 
 function toRgb(png: DecodedPng): RgbImage {
