@@ -24,6 +24,20 @@ test('the text is the one that A1111 writes', () => {
   );
 });
 
+test('the negative prompt begins at its mark, with spaces around it or none', () => {
+  for (const line of [
+    'Negative prompt:blurry',
+    '  Negative prompt:  blurry ',
+    '\tNegative prompt: blurry\r',
+  ]) {
+    const text = `a fox\n${line}\nlow quality\nSteps: 20, Sampler: Euler a, Seed: 0`;
+    const { prompt, negativePrompt } = parseGenerationParameters(text);
+    expect(prompt).toBe('a fox');
+    expect(negativePrompt.split(/\s*\n/)).toEqual(['blurry', 'low quality']);
+  }
+  expect(parseGenerationParameters('Negative prompt:')).toMatchObject({ prompt: '', negativePrompt: '' });
+});
+
 test('a last line with fewer than three settings belongs to the prompt', () => {
   expect(parseGenerationParameters('a fox\nart: deco, mood: dark')).toEqual({
     prompt: 'a fox\nart: deco, mood: dark',

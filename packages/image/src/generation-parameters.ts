@@ -8,7 +8,7 @@ export interface GenerationParameters {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-const negativePrefix = 'Negative prompt: ';
+const negativePrefix = 'Negative prompt:';
 
 /** Values that would be taken apart are written as JSON texts. */
 const quote = (value: string) => (/[,:\n"]/.test(value) ? JSON.stringify(value) : value);
@@ -22,7 +22,7 @@ export function formatGenerationParameters({
   const settings = Object.entries(parameters).map(([key, value]) => `${key}: ${quote(value)}`);
   return [
     prompt,
-    ...(negativePrompt === '' ? [] : [negativePrefix + negativePrompt]),
+    ...(negativePrompt === '' ? [] : [`${negativePrefix} ${negativePrompt}`]),
     settings.join(', '),
   ].join('\n');
 }
@@ -52,12 +52,12 @@ export function parseGenerationParameters(text: string): GenerationParameters {
   });
   const hasSettings = pairs.length >= leastSettings;
   const body = hasSettings ? lines.slice(0, -1) : lines;
-  const start = body.findIndex((line) => line.startsWith(negativePrefix));
+  const start = body.findIndex((line) => line.trim().startsWith(negativePrefix));
   const positive = start < 0 ? body : body.slice(0, start);
   const negative = start < 0 ? [] : body.slice(start);
   return {
     prompt: positive.join('\n').trim(),
-    negativePrompt: negative.join('\n').slice(negativePrefix.length).trim(),
+    negativePrompt: negative.join('\n').trim().slice(negativePrefix.length).trim(),
     parameters: hasSettings ? Object.fromEntries(pairs) : {},
   };
 }
