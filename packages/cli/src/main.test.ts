@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '@emulsion/checkpoints';
 import { decodePng, encodePng, parseGenerationParameters } from '@emulsion/image';
@@ -246,12 +246,73 @@ test('a walk ends with the other prompt, and models of few steps have settings',
   await run('paint', 'dog', ...settings, '--output', 'dog.png');
   const names = walk.stdout.trim().split('\n');
   expect(decodePng(await readFile(names[2]!)).image).toEqual(await pictureOf('dog.png'));
+  const said = names.map(async (name) =>
+    parseGenerationParameters(decodePng(await readFile(name)).text.parameters!),
+  );
+  expect(await Promise.all(said)).toMatchObject([
+    { prompt: 'cat', parameters: { Seed: '3' } },
+    { prompt: 'cat', parameters: { Seed: '3', 'Walk to': 'dog', 'Walk position': '0.500' } },
+    { prompt: 'dog', parameters: { Seed: '3' } },
+  ]);
   const { text } = decodePng(await readFile(join(folder, 'dog.png')));
   expect(parseGenerationParameters(text.parameters!).parameters).toMatchObject({
     Steps: '4',
     'CFG scale': '1',
     Sampler: 'euler_trailing',
   });
+});
+
+test('a walk between seeds says which seed a picture has', async () => {
+  const settings = ['--steps', '1', '--seed', '3,8', '--frames', '3', '--output', 'between.png'];
+  const { code, stdout } = await run('paint', 'cat', ...settings);
+  expect(code).toBe(0);
+  const seeds = stdout.trim().split('\n');
+  const said = seeds.map(
+    async (name) => parseGenerationParameters(decodePng(await readFile(name)).text.parameters!).parameters,
+  );
+  const [first, between, last] = await Promise.all(said);
+  expect([first, between, last].map((parameters) => parameters?.Seed)).toEqual(['3', '3', '8']);
+  expect(between).toMatchObject({ 'Walk to seed': '8', 'Walk position': '0.500' });
+  expect(last).not.toHaveProperty('Walk position');
+});
+
+test('pictures named after the prompt overwrite none, and links and pipes stay what they are', async () => {
+  const own = await mkdtemp(join(folder, 'names-'));
+  const paintHere = (...args: string[]) => {
+    const child = startWith({}, 'paint', 'A red fox!', '--steps', '1', ...args);
+    return finish(child);
+  };
+  const nameOf = async (...args: string[]) =>
+    (await paintHere(...args)).stdout
+      .trim()
+      .split('\n')
+      .map((path) => basename(path));
+  expect(await nameOf()).toEqual(['a-red-fox.png']);
+  const first = await readFile(join(folder, 'a-red-fox.png'));
+  expect(await nameOf()).toEqual(['a-red-fox-2.png']);
+  expect(await nameOf('--images', '2')).toEqual(['a-red-fox-3.png', 'a-red-fox-3-2.png']);
+  expect(await readFile(join(folder, 'a-red-fox.png'))).toEqual(first);
+
+  await writeFile(join(own, 'real.png'), 'old');
+  await symlink('real.png', join(own, 'link.png'));
+  expect((await paintHere('--output', join(own, 'link.png'))).code).toBe(0);
+  expect((await lstat(join(own, 'link.png'))).isSymbolicLink()).toBe(true);
+  expect(decodePng(await readFile(join(own, 'real.png'))).image.width).toBe(64);
+  if (process.platform === 'win32') return; // it has no such pipes
+  const pipe = join(own, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const [read, { code }] = await Promise.all([readFile(pipe), paintHere('--output', pipe)]);
+  expect(code).toBe(0);
+  expect(decodePng(read).image.width).toBe(64);
+  expect((await lstat(pipe)).isFIFO()).toBe(true);
+});
+
+test('who reads along may leave', async () => {
+  const child = start('paint', 'x', '--steps', '3', '--json', '--output', 'alone-now.png');
+  child.stdout!.once('data', () => child.stdout!.destroy());
+  const [code] = await once(child, 'close');
+  expect(code).toBe(0);
+  expect((await pictureOf('alone-now.png')).width).toBe(64);
 });
 
 test('Stable Diffusion 3 paints, with a text for each of its encoders', async () => {
@@ -475,6 +536,37 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
     'a walk with a refiner',
     async () => ['--model', 'nowhere', '--frames', '3', '--to', 'y', '--refiner', 'nowhere'],
     /--frames does not go with --refiner, which finishes pictures of one prompt\. Leave one of them out\./,
+  ],
+  [
+    'a walk that is painted larger',
+    async () => ['--seed', '1,2', '--frames', '3', '--hires-scale', '2'],
+    /--frames does not go with --hires-scale: the pictures of a walk are painted once\./,
+  ],
+  ['no name of an output', async () => ['--output', ''], /--output: "" names no file\. Give the path/],
+  [
+    'a new folder for an output',
+    async () => ['--save-latents', 'new/'],
+    /--save-latents: "new\/" names no file\./,
+  ],
+  [
+    'a seed that is none',
+    async () => ['--seed', '1,'],
+    /option '--seed <n>' argument '1,' is invalid\. A whole number is wanted\./,
+  ],
+  [
+    'a second seed that is not mixed in',
+    async () => ['--variation-seed', '3'],
+    /--variation-seed needs --variation-strength, how much of the second noise there is\./,
+  ],
+  [
+    'a second prompt for one text encoder',
+    async () => ['--prompt2', 'banana'],
+    /prompt2: this model does not take it here\. Leave it out\./,
+  ],
+  [
+    'what Flux alone takes',
+    async () => ['--true-cfg-scale', '4'],
+    /trueCfgScale: this model does not take it here\. Leave it out\./,
   ],
   [
     'a strength without a picture',

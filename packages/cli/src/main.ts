@@ -44,7 +44,8 @@ const bytes = (text: string): number => {
 
 const seed = (text: string): bigint => {
   try {
-    return BigInt(text);
+    if (text.trim() !== '') return BigInt(text);
+    throw new SyntaxError();
   } catch {
     throw new InvalidArgumentError('A whole number is wanted.');
   }
@@ -111,7 +112,10 @@ function program(
     )
     .option('--revision <name>', 'branch, tag or commit of a model on the hub (default: main)')
     .option('--offline', 'use what was downloaded before, and no network')
-    .option('-o, --output <file>', 'PNG to write; named after the prompt unless given')
+    .option(
+      '-o, --output <file>',
+      'PNG to write; unless given, named after the prompt, with a number if there is one',
+    )
     .option('-n, --negative-prompt <text>', 'what the picture is led away from')
     .option('--prompt2 <text>', 'XL, 3 and Flux: what the second text encoder reads instead')
     .option('--prompt3 <text>', 'Stable Diffusion 3: what the third text encoder reads instead')
@@ -276,6 +280,10 @@ function describe(error: unknown): { name: string; message: string; exitCode: nu
  */
 export async function main(args: readonly string[]): Promise<number> {
   let exitCode = 0;
+  // Who reads along may go: the pictures are painted all the same.
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe);
+  }
   const root = program(async (options, command) => {
     const report = options.json ? jsonReport() : terminalReport();
     try {
@@ -297,6 +305,10 @@ export async function main(args: readonly string[]): Promise<number> {
     throw error;
   }
   return exitCode;
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 /** Where an error arose, and its causes. */

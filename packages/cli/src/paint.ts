@@ -24,7 +24,7 @@ import type { RngKind } from '@emulsion/tensor';
 import { type AdapterFile, addAdapters } from './adapter-files.ts';
 import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
-import { assertWritable, fileNameOf, numberedPath, writeWhole } from './output-files.ts';
+import { assertWritable, freeFileNameOf, numberedPath, writeWhole } from './output-files.ts';
 import { reportPlan } from './plan-memory.ts';
 import type { Report } from './report.ts';
 
@@ -112,7 +112,7 @@ export async function paint(
   const options = { ...fewStepOptions(asked.fewSteps), ...asked };
   for (const [name, flag, needed, what] of needs) {
     if (options[name] !== undefined && options[needed] === undefined)
-      throw new UsageError(`${flag} needs --${needed === 'hiresScale' ? 'hires-scale' : needed}, ${what}.`);
+      throw new UsageError(`${flag} needs ${flagOf(needed)}, ${what}.`);
   }
   if (options.revision !== undefined && options.model === undefined) {
     throw new UsageError('--revision needs --model, the name of a model on a hub.');
@@ -125,10 +125,16 @@ export async function paint(
       '--frames does not go with --refiner, which finishes pictures of one prompt. Leave one of them out.',
     );
   }
-  const output = options.output ?? fileNameOf(prompt);
+  if (options.frames !== undefined && options.hiresScale !== undefined) {
+    throw new UsageError(
+      '--frames does not go with --hires-scale: the pictures of a walk are painted once. Leave one of them out.',
+    );
+  }
+  const output =
+    options.output ?? (await freeFileNameOf(prompt, Math.max(options.images ?? 1, options.frames ?? 1)));
   await assertWritable('--output', output);
-  if (options.saveLatents) await assertWritable('--save-latents', options.saveLatents);
-  if (options.preview) await assertWritable('--preview', options.preview);
+  if (options.saveLatents !== undefined) await assertWritable('--save-latents', options.saveLatents);
+  if (options.preview !== undefined) await assertWritable('--preview', options.preview);
   const latents = options.latents === undefined ? undefined : await readLatents(options.latents);
   const pictures = await readPictures(options);
   const loading = { options, report, signal };
@@ -197,7 +203,7 @@ export async function paint(
   const refined = options.refiner === undefined ? result : await refine(prompt, made, result, loading);
   signal.throwIfAborted();
   const files = await writePictures(output, prompt, options, made, refined);
-  if (options.saveLatents) await writeLatents(options.saveLatents, refined.latents);
+  if (options.saveLatents !== undefined) await writeLatents(options.saveLatents, refined.latents);
   report.send({
     event: 'done',
     files,
@@ -311,7 +317,7 @@ const usualRefinerStart = 0.8;
 function refine(
   prompt: string,
   { steps, guidanceScale }: Pick<Made, 'steps' | 'guidanceScale'>,
-  { latents, seeds }: PaintResult,
+  { latents, seeds, variationSeeds }: PaintResult,
   loading: Loading,
 ): Promise<PaintResult> {
   const { options, report, signal } = loading;
@@ -325,8 +331,10 @@ function refine(
       image: latents,
       denoisingStart: options.refinerStart ?? usualRefinerStart,
       ...seedOptions(options),
+      // Random seeds are drawn once.
       seed: seeds.length === 1 ? seeds[0] : seeds,
       seedPerImage: false,
+      variationSeed: variationSeeds?.[0],
       numImagesPerPrompt: options.images,
       scheduler: options.scheduler,
       eta: options.eta,
@@ -356,6 +364,9 @@ function fewStepOptions(kind: FewStepKind | undefined): Partial<PaintOptions> {
   return { steps, ...settings };
 }
 
+/** An option as it is written on the command line. */
+const flagOf = (name: string) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /** Options that need another, and what that is. */
 const needs = [
   ['previewVae', '--preview-vae', 'preview', 'the file to show'],
@@ -370,6 +381,7 @@ const needs = [
   ['paddingMaskCrop', '--padding-mask-crop', 'mask', 'white where the picture is painted'],
   ['noiseLevel', '--noise-level', 'image', 'the picture to enlarge'],
   ['to', '--to', 'frames', 'how many pictures there are on the way'],
+  ['variationSeed', '--variation-seed', 'variationStrength', 'how much of the second noise there is'],
   ['refinerStart', '--refiner-start', 'refiner', 'the model that finishes the picture'],
 ] as const satisfies readonly (readonly [keyof PaintOptions, string, keyof PaintOptions, string])[];
 
@@ -387,7 +399,7 @@ async function readPictures(
   );
   if (extra)
     throw new UsageError(
-      `--${extra === 'hiresScale' ? 'hires-scale' : extra} does not go with --image, which has a size of its own. Leave one of them out.`,
+      `${flagOf(extra)} does not go with --image, which has a size of its own. Leave one of them out.`,
     );
   return {
     image: await readPicture('--image', image),
@@ -451,28 +463,53 @@ interface Made {
   readonly scale: number;
 }
 
+/** What a picture of a walk is of: one of its places, or what is between two. */
+function frameOf(
+  prompt: string,
+  { to = prompt, frames = 1 }: PaintOptions,
+  seeds: readonly (number | bigint)[],
+  index: number,
+): { readonly prompt: string; readonly parameters: Record<string, string> } {
+  // Prompts and seeds of the places are as many, but for those that all of them have.
+  const position = (index * (seeds.length - 1)) / (frames - 1);
+  const place = Math.floor(position);
+  const promptAt = (at: number) => (at === 0 ? prompt : to);
+  if (position === place) return { prompt: promptAt(place), parameters: { Seed: `${seeds[place]}` } };
+  return {
+    prompt: promptAt(place),
+    parameters: {
+      Seed: `${seeds[place]}`,
+      ...(to !== prompt && { 'Walk to': promptAt(place + 1) }),
+      'Walk to seed': `${seeds[place + 1]}`,
+      'Walk position': (position - place).toFixed(3),
+    },
+  };
+}
+
 async function writePictures(
   output: string,
   prompt: string,
   options: PaintOptions,
   made: Made,
-  { images, seeds, variationSeeds }: PaintResult,
+  { images, seeds, variationSeeds, strength }: PaintResult,
 ): Promise<string[]> {
   const files: string[] = [];
   for (const [index, image] of images.entries()) {
+    const walk = options.frames === undefined ? undefined : frameOf(prompt, options, seeds, index);
     const parameters = formatGenerationParameters({
-      prompt,
+      prompt: walk?.prompt ?? prompt,
       negativePrompt: options.negativePrompt ?? '',
       parameters: {
         Steps: `${made.steps}`,
         Sampler: options.scheduler ?? made.ownScheduler,
         'CFG scale': `${made.guidanceScale}`,
-        Seed: `${seeds[index] ?? seeds[0]}`,
+        ...(walk?.parameters ?? { Seed: `${seeds[index] ?? seeds[0]}` }),
         Size: firstSize(image, options, made.scale),
-        ...(images.length > seeds.length && { 'Batch size': `${images.length}`, 'Batch pos': `${index}` }),
+        ...(!walk &&
+          images.length > seeds.length && { 'Batch size': `${images.length}`, 'Batch pos': `${index}` }),
         ...seedParameters(options, variationSeeds?.[index] ?? variationSeeds?.[0]),
         ...(options.clipSkip !== undefined && { 'Clip skip': `${options.clipSkip + 1}` }),
-        ...(options.strength !== undefined && { 'Denoising strength': `${options.strength}` }),
+        ...(strength !== undefined && { 'Denoising strength': `${strength}` }),
         ...(options.imageGuidanceScale !== undefined && {
           'Image CFG scale': `${options.imageGuidanceScale}`,
         }),

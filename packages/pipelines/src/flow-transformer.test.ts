@@ -170,7 +170,13 @@ test('Flux composed by hand paints the same, led away from a prompt too', async 
   const led = { ...request, negativePrompt: 'a dog', trueCfgScale: 3 };
   expect(worst((await flux(led)).latents, sample)).toBeLessThan(1e-4);
   // Without a scale of its own a negative prompt changes nothing, as in diffusers.
-  expect(await flux({ ...request, negativePrompt: 'a dog' })).toEqual(await flux(request));
+  await expect(flux({ ...request, negativePrompt: 'a dog' })).rejects.toThrow(
+    'negativePrompt: Flux reads it with a trueCfgScale above 1 only. Give one, or leave it out.',
+  );
+  await expect(flux({ ...request, trueCfgScale: 3 })).rejects.toThrow(
+    'trueCfgScale: there is no negativePrompt to be led away from. Give one; it may be empty.',
+  );
+  expect(await flux({ ...request, negativePrompt: '', trueCfgScale: 1 })).toEqual(await flux(request));
   for (const part of [transformer, promptEncoder]) await part.dispose();
 });
 
@@ -236,6 +242,14 @@ test('what these pipelines do not do is refused, and so are ControlNets', async 
       );
     }
   }
+  for (const pipeline of [sd3, flux]) {
+    await expect(pipeline({ ...small, prompt: 'a cat', ...{ originalSize: [8, 8] } })).rejects.toThrow(
+      'originalSize: Stable Diffusion 3 and Flux do not take it here. Leave it out.',
+    );
+  }
+  await expect(sd3({ ...small, prompt: 'a cat', trueCfgScale: 2 })).rejects.toThrow(
+    'trueCfgScale: Stable Diffusion 3 does not take it here. Leave it out.',
+  );
   for (const [name, value] of Object.entries({ clipSkip: 1, prompt3: 'a dog', negativePrompt3: '' })) {
     await expect(flux({ ...small, prompt: 'a cat', [name]: value })).rejects.toThrow(
       `${name}: Flux does not take it here. Leave it out.`,

@@ -125,7 +125,8 @@ export async function paintFlow<Condition>(
     ? scheduler.addNoise({ sample: clean, noise: start, plan, beginIndex, ops })
     : ops.combine([plan.initNoiseSigma, start]);
   const result = await paint(parts, options, request, await subject(request), { sample, beginIndex, known });
-  return canvas ? onCanvas(ops, canvas, result) : result;
+  if (!image) return result;
+  return { ...(canvas ? onCanvas(ops, canvas, result) : result), strength };
 }
 
 /** What is painted of a picture of which a part is masked, or that is widened. */

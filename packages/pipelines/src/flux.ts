@@ -2,7 +2,7 @@
 import type { Folder } from '@emulsion/checkpoints';
 import { assertScale, classifierFreeGuidance, type Denoiser } from '@emulsion/guidance';
 import type { Workspace } from '@emulsion/runtime';
-import type { Tensor } from '@emulsion/tensor';
+import { InvalidArgumentError, type Tensor } from '@emulsion/tensor';
 import { loadFluxPromptEncoder, type TransformerPromptEmbeds } from '@emulsion/text-encoder';
 import {
   type FluxTransformer,
@@ -67,6 +67,7 @@ export async function flux(parts: FluxParts, options: FluxOptions): Promise<Pain
   assertScale('guidanceScale', guidanceScale, 3.5);
   assertScale('trueCfgScale', trueCfgScale, 4);
   const led = negativePrompt !== undefined && trueCfgScale > 1;
+  assertLed(options, led);
   return paintFlow(parts, options, {
     patchSize,
     sampleSize,
@@ -92,6 +93,21 @@ export async function flux(parts: FluxParts, options: FluxOptions): Promise<Pain
       };
     },
   });
+}
+
+/** @throws {InvalidArgumentError} if there is but one of the two that lead away from something together */
+function assertLed({ negativePrompt, negativePrompt2, trueCfgScale = 1 }: FluxOptions, led: boolean): void {
+  if (led) return;
+  if ([negativePrompt, negativePrompt2].flat().some((text) => text !== undefined && text !== '')) {
+    throw new InvalidArgumentError(
+      'negativePrompt: Flux reads it with a trueCfgScale above 1 only. Give one, or leave it out.',
+    );
+  }
+  if (trueCfgScale > 1) {
+    throw new InvalidArgumentError(
+      'trueCfgScale: there is no negativePrompt to be led away from. Give one; it may be empty.',
+    );
+  }
 }
 
 /** The transformer as a denoiser of latents whose conditions are texts. */

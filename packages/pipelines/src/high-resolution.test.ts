@@ -89,5 +89,8 @@ test('a scale below 1 and a strength of nothing are refused', async () => {
   await expect(pipeline({ ...options, hiresScale: 0.5 })).rejects.toThrow(
     'hiresScale is 0.5. Give a number of at least 1.',
   );
-  await expect(pipeline({ ...options, hiresStrength: 0 })).rejects.toThrow('strength is 0.');
+  await expect(pipeline({ ...options, hiresStrength: 0 })).rejects.toThrow('hiresStrength is 0.');
+  await expect(pipeline({ ...options, hiresSteps: 1, hiresStrength: 0.5 })).rejects.toThrow(
+    'hiresStrength is 0.5, which leaves none of 1 steps. Raise hiresStrength or hiresSteps.',
+  );
 });

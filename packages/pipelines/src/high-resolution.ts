@@ -49,7 +49,10 @@ export async function highResolution(
   };
   const second = await paintRequest(parts, again);
   const { noise, scheduler, plan } = second;
-  const beginIndex = firstStep(plan, hiresStrength, scheduler.evaluationsPerStep);
+  const beginIndex = firstStep(plan, hiresStrength, scheduler.evaluationsPerStep, {
+    strength: 'hiresStrength',
+    steps: 'hiresSteps',
+  });
   const [steps, moreSteps] = [first.plan.timesteps.length, plan.timesteps.length - beginIndex];
   const small = await latentsFromText(
     parts,

@@ -37,7 +37,8 @@ export async function imageToImage(
   if (denoisingStart !== undefined) {
     return goOn(parts, options, request, startIndex(plan, denoisingStart, scheduler));
   }
-  return paintOver(parts, options, request, firstStep(plan, strength, scheduler.evaluationsPerStep));
+  const beginIndex = firstStep(plan, strength, scheduler.evaluationsPerStep);
+  return { ...(await paintOver(parts, options, request, beginIndex)), strength };
 }
 
 /** Goes on with latents that have the noise of an entry of the plan's timesteps. */

@@ -56,7 +56,7 @@ export async function inpaint(parts: StableDiffusionParts, options: InpaintOptio
     ? undefined
     : { original: original!, noise: start, mask: spreadChannels(latentMask, dims[1]!) };
   const result = await paint(parts, options, request, subject, { sample, beginIndex, known });
-  return onCanvas(ops, canvas, result);
+  return { ...onCanvas(ops, canvas, result), strength };
 }
 
 /**

@@ -17,5 +17,6 @@ export async function latentConsistencyImageToImage(
 ): Promise<PaintResult> {
   const { strength = 0.8 } = options;
   assertStrength(strength);
-  return paintOver(parts, options, await paintRequest(parts, options, { strength }), 0);
+  const result = await paintOver(parts, options, await paintRequest(parts, options, { strength }), 0);
+  return { ...result, strength };
 }

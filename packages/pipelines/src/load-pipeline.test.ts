@@ -172,6 +172,28 @@ test.each<[Partial<TextToImageOptions>, string]>([
   await expect(pipeline({ ...small, ...change })).rejects.toThrow(message);
 });
 
+test('what another model would take is refused', async () => {
+  const image = createRng({ kind: 'torch-cpu', seed: 0 }).uniform([1, 3, 64, 64]);
+  for (const [name, value] of Object.entries({
+    prompt2: 'a dog',
+    negativePrompt2: 'a dog',
+    prompt3: 'a dog',
+    maxSequenceLength: 20,
+    trueCfgScale: 4,
+    targetSize: [64, 64],
+    imageGuidanceScale: 2,
+    noiseLevel: 20,
+  })) {
+    for (const request of [small, { prompt: 'a cat', image, numInferenceSteps: 2 }]) {
+      await expect(pipeline({ ...request, [name]: value })).rejects.toThrow(
+        `${name}: this model does not take it here. Leave it out.`,
+      );
+    }
+  }
+  const both = { ...small, seed: [1, 2], frames: 3, hiresScale: 2 };
+  await expect(pipeline(both)).rejects.toThrow('hiresScale, frames: the pictures of a walk are not painted');
+});
+
 test('a picture from a picture has that one’s size, and another one is refused', async () => {
   const { images } = await pipeline({ prompt: 'a cat', numInferenceSteps: 1, seed: 0 });
   const options = { prompt: 'a dog', image: images[0]!, numInferenceSteps: 2 };
@@ -187,7 +209,7 @@ test('a picture from a picture takes the share of the steps that strength says',
   const steps: (readonly [number, number | undefined])[] = [];
   const image = images[0]!;
   const options = { prompt: 'a dog', image, numInferenceSteps: 10, seed: 0, scheduler: 'ddim' };
-  const { pixels } = await pipeline({
+  const { pixels, strength } = await pipeline({
     ...options,
     strength: 0.3,
     onStep: ({ step, totalSteps }) => void steps.push([step, totalSteps]),
@@ -197,6 +219,7 @@ test('a picture from a picture takes the share of the steps that strength says',
     [1, 3],
     [2, 3],
   ]);
+  expect(strength).toBe(0.3);
   expect(pixels.dims).toEqual([1, 3, 64, 64]);
   await expect(pipeline({ ...options, strength: 0 })).rejects.toThrow(
     'strength is 0. Give a number above 0 and at most 1; 1 keeps nothing of the picture.',

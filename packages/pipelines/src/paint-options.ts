@@ -88,4 +88,6 @@ export interface PaintResult {
   readonly seeds: readonly Seed[];
   /** As many, if variations were mixed in. */
   readonly variationSeeds?: readonly Seed[];
+  /** The share of the steps that was taken, if a picture was painted over. */
+  readonly strength?: number;
 }

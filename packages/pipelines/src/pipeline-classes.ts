@@ -1,5 +1,6 @@
 // The pipelines of diffusers by the class that a model_index.json names: what they consist of and what they do.
 import { InvalidArgumentError } from '@emulsion/tensor';
+import { assertNone } from './assert-none.ts';
 import { defaultsFor } from './few-step-settings.ts';
 import type { HighResolutionOptions } from './high-resolution.ts';
 import { type ImageToImageOptions, imageToImage } from './image-to-image.ts';
@@ -43,6 +44,18 @@ export type StableDiffusionRequest =
   | UpscaleOptions;
 
 type Task<Options> = (parts: StableDiffusionParts, options: Options) => Promise<PaintResult>;
+
+/** What XL's networks are told of a picture's size. */
+export const sizeConditions = [
+  'originalSize',
+  'cropsCoordsTopLeft',
+  'targetSize',
+  'negativeOriginalSize',
+  'negativeCropsCoordsTopLeft',
+  'negativeTargetSize',
+];
+/** What requests of models with a transformer may say. */
+const transformerSettings = ['prompt3', 'negativePrompt3', 'maxSequenceLength', 'trueCfgScale'];
 
 /** What is taken for a setting that a request leaves out. */
 export interface PipelineDefaults {
@@ -155,6 +168,14 @@ export const pipelineClasses: ReadonlyMap<string, PipelineClass> = new Map([
   ],
 ]);
 
+/** Settings that a model with a U-Net has no use for. */
+const foreignTo = ({ promptEncoder }: StableDiffusionParts, fromImage: PipelineClass['fromImage']) => [
+  ...transformerSettings,
+  ...('encoders' in promptEncoder ? [] : ['prompt2', 'negativePrompt2', ...sizeConditions]),
+  ...(fromImage === instructPix2Pix ? [] : ['imageGuidanceScale']),
+  ...(fromImage === upscale ? [] : ['noiseLevel']),
+];
+
 const isGiven = (request: object, name: string): boolean =>
   name in request && request[name as keyof typeof request] !== undefined;
 
@@ -167,6 +188,7 @@ export async function paintAs(
   parts: StableDiffusionParts,
   request: StableDiffusionRequest,
 ): Promise<PaintResult> {
+  assertNone(request, foreignTo(parts, fromImage), 'this model does');
   const defaults = defaultsFor(usual, parts);
   const settings = {
     numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps,
@@ -185,6 +207,11 @@ export async function paintAs(
     }
     const strength = ('strength' in request ? request.strength : undefined) ?? defaults.strength;
     return fromImage(parts, { ...request, ...settings, strength });
+  }
+  if (fromText && isGiven(request, 'hiresScale') && isGiven(request, 'frames')) {
+    throw new InvalidArgumentError(
+      'hiresScale, frames: the pictures of a walk are not painted larger a second time. Leave one of them out.',
+    );
   }
   if (fromText && 'hiresScale' in request && request.hiresScale !== undefined) {
     return highResolution(parts, { ...request, ...settings });

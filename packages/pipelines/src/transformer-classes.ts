@@ -1,11 +1,11 @@
 // The pipelines of diffusers whose network is a transformer, by the class that a model_index.json names.
 import type { Folder } from '@emulsion/checkpoints';
-import { InvalidArgumentError } from '@emulsion/tensor';
 import type { LoadOptions } from '@emulsion/transformer';
+import { assertNone } from './assert-none.ts';
 import type { FluxOptions, FluxParts } from './flux.ts';
 import type { LoadPart } from './load-part.ts';
 import type { PaintResult } from './paint-options.ts';
-import type { ClassDescription } from './pipeline-classes.ts';
+import { type ClassDescription, sizeConditions } from './pipeline-classes.ts';
 import type { StableDiffusion3Options, StableDiffusion3Parts } from './stable-diffusion-3.ts';
 
 /** What such a pipeline may be asked: to paint from prompts, over an `image`, or where a `maskImage` says or it is widened. */
@@ -43,7 +43,13 @@ const stableDiffusion3: TransformerClass = {
   async load(model, options, part) {
     const { loadStableDiffusion3, stableDiffusion3 } = await import('./stable-diffusion-3.ts');
     const parts = await loadStableDiffusion3(model, options, part);
-    return { parts, paint: (request) => stableDiffusion3(parts, request) };
+    return {
+      parts,
+      async paint(request) {
+        assertNone(request, ['trueCfgScale'], 'Stable Diffusion 3 does');
+        return stableDiffusion3(parts, request);
+      },
+    };
   },
 };
 
@@ -90,6 +96,8 @@ const foreign = [
   'ipAdapterImage',
   'adapterImage',
   'denoisingStart',
+  'noiseLevel',
+  ...sizeConditions,
 ];
 
 /** What Stable Diffusion 3 has a use for, and Flux, with two text encoders of which CLIP gives a pooled text alone, has not. */
@@ -98,11 +106,4 @@ const foreignToFlux = ['clipSkip', 'prompt3', 'negativePrompt3'];
 /** @throws {InvalidArgumentError} if a request asks for what no pipeline with a transformer does */
 export function assertTransformerRequest(request: object): void {
   assertNone(request, foreign, 'Stable Diffusion 3 and Flux do');
-}
-
-function assertNone(request: object, foreign: readonly string[], whoDoes: string): void {
-  const [name] =
-    Object.entries(request).find(([name, value]) => value !== undefined && foreign.includes(name)) ?? [];
-  if (name === undefined) return;
-  throw new InvalidArgumentError(`${name}: ${whoDoes} not take it here. Leave it out.`);
 }

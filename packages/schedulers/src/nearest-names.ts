@@ -17,7 +17,7 @@ function editDistance(a: string, b: string): number {
 /** The names closest to `name`, the nearest first; case does not count. */
 export function nearestNames(name: string, names: readonly string[], count = 3): string[] {
   const wanted = name.toLowerCase();
-  return names
+  return [...new Set(names)]
     .map((known) => ({ known, distance: editDistance(wanted, known.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, count)

@@ -167,7 +167,7 @@ async function encode(
       learned_vectors:
         learnedVectors && learnedCount > 0 ? learnedVectors : zeros([1, hiddenSize], 'float32'),
       layer: tensor(Int32Array.of(layers - clipSkip), [1]),
-      end_positions: tensor(endPositions(inputIds.data, batch, sequence, config), [batch]),
+      end_positions: tensor(endPositions(inputIds.data, batch, sequence, config.eosTokenId), [batch]),
     },
     options,
   );
@@ -180,19 +180,11 @@ async function encode(
   };
 }
 
-/**
- * Index of the first end token of each row in the flattened ids; where the configuration is an old one, of its largest id
- * among the vocabulary's, which the end token has.
- */
-function endPositions(
-  ids: Int32Array,
-  batch: number,
-  sequence: number,
-  { eosTokenId, vocabSize }: Pick<ClipTextConfig, 'eosTokenId' | 'vocabSize'>,
-): Int32Array {
+/** Index of the first end token of each row in the flattened ids; of its largest id where the configuration is an old one. */
+function endPositions(ids: Int32Array, batch: number, sequence: number, eosTokenId: number): Int32Array {
   return Int32Array.from({ length: batch }, (_, row) => {
     const tokens = ids.subarray(row * sequence, (row + 1) * sequence);
-    const end = eosTokenId === 2 ? Math.max(...tokens.filter((id) => id < vocabSize)) : eosTokenId;
+    const end = eosTokenId === 2 ? Math.max(...tokens) : eosTokenId;
     // transformers takes the argmax of a comparison, which is 0 where nothing equals.
     return row * sequence + Math.max(tokens.indexOf(end), 0);
   });
