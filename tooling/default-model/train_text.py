@@ -41,7 +41,7 @@ def regression_loss(made, latents):
 
 
 def main():
-    args = arguments(__doc__, total=400_000, batch=64, lr=1.2e-3)
+    args = arguments(__doc__, total=1_500_000, batch=64, lr=1.5e-3)
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)
