@@ -173,6 +173,8 @@ class Training:
 
     def report(self, every, size, **values):
         """prints the means of `values` every so many samples, those of the first process"""
+        if process() > 0:
+            return  # nobody would empty its log
         self.log.append({k: torch.as_tensor(v).detach() for k, v in values.items()})
         if after := self.passes(every, size):
             means = {k: torch.stack([entry[k] for entry in self.log]).mean().item() for k in values}
