@@ -227,6 +227,17 @@ test('a model that goes on with what another began ends where it would have ende
   });
 });
 
+test('with a refiner the variation seed that is written is the one that was drawn', async () => {
+  const settings = ['--steps', '4', '--seed', '7', '--refiner-start', '0.5', '--variation-strength', '0.9'];
+  const refiner = ['--model', tiny, '--refiner', tiny, '--width', '64', '--height', '64'];
+  const paintOnce = (...args: string[]) => run('paint', 'cat', ...refiner, ...settings, ...args);
+  expect((await paintOnce('--output', 'drawn.png')).code).toBe(0);
+  const { text } = decodePng(await readFile(join(folder, 'drawn.png')));
+  const { 'Variation seed': seed } = parseGenerationParameters(text.parameters!).parameters;
+  expect((await paintOnce('--variation-seed', seed!, '--output', 'again.png')).code).toBe(0);
+  expect(await pictureOf('again.png')).toEqual(await pictureOf('drawn.png'));
+});
+
 test('a walk ends with the other prompt, and models of few steps have settings', async () => {
   const settings = [
     '--model',
