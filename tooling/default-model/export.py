@@ -47,7 +47,7 @@ def main():
     if args.few and args.checkpoint == "unet/checkpoint.pt":
         args.checkpoint = "few-step/checkpoint.pt"
     painter = Painter(args.work_dir, args.work_dir / args.checkpoint)
-    folder, total = args.work_dir / args.out, 0
+    folder = args.work_dir / args.out
     parts = {
         "unet": (painter.unet, "diffusion_pytorch_model.safetensors"),
         "vae": (painter.vae, "diffusion_pytorch_model.safetensors"),
@@ -61,7 +61,10 @@ def main():
                 raise SystemExit(f"export: {name} {key} is not finite in float16")
         save_file(tensors, folder / name / weights, metadata={"format": "pt"})
         write_json(folder / name / "config.json", module.config)
-        total += (folder / name / weights).stat().st_size
+        size = (folder / name / weights).stat().st_size
+        print(f"{name}: {size / 1e6:.1f} MB")
+        if size > 30e6:
+            raise SystemExit("export: more than 30 MB")
     scheduler = LCM if args.few else DDIM
     write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
     (folder / "tokenizer").mkdir(exist_ok=True)
@@ -81,9 +84,6 @@ def main():
         "vae": ["diffusers", "AutoencoderKL"],
     }
     write_json(folder / "model_index.json", index)
-    print(f"{folder}: {total / 1e6:.1f} MB of weights")
-    if total > 30e6:
-        raise SystemExit("export: more than 30 MB")
 
 
 def write_json(path, value):

@@ -18,6 +18,7 @@ def main():
     folder = args.work_dir / "data"
     latents_file, words = folder / f"latents-{args.chapter}.f16", folder / f"latents-{args.chapter}.json"
     vae = load_weights(args.work_dir / "vae" / "vae.pt", AutoencoderKL(), "vae").to(args.device).eval()
+    vae.to(memory_format=torch.channels_last)  # a quarter faster on CPUs
     texts = json.loads(words.read_text()) if words.exists() else []
 
     def save():
@@ -40,7 +41,7 @@ def main():
 
 
 def load_latents(work_dir, tokenizer):
-    """all chapters: float16 latents `[n, 4, 16, 16]`, int64 token ids `[n, 24]`"""
+    """all chapters: float16 latents `[n, 4, 16, 16]`, int64 token ids `[n, tokens]`"""
     latents, captions = [], []
     for words in sorted((work_dir / "data").glob("latents-*.json")):
         texts = json.loads(words.read_text())

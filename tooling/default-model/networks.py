@@ -411,7 +411,7 @@ class CLIPLayer(nn.Module):
 class CLIPTextModel(nn.Module):
     """Token ids `[batch, tokens]` → text states `[batch, tokens, width]` after the last layer's norm."""
 
-    def __init__(self, vocabulary_size, width=192, layers=3, heads=3, tokens=24):
+    def __init__(self, vocabulary_size, width=192, layers=5, heads=3, tokens=40):
         super().__init__()
         embeddings = {"token_embedding": nn.Embedding(vocabulary_size, width), "position_embedding": nn.Embedding(tokens, width)}
         for embedding in embeddings.values():
@@ -446,9 +446,14 @@ class CLIPTextModel(nn.Module):
         }
 
     def forward(self, ids):
-        parts = self.text_model
+        return self.text_model["final_layer_norm"](self.hidden_states(ids)[-1])
+
+    def hidden_states(self, ids, layers=None):
+        """`[batch, tokens, width]` after each of the first `layers` layers, all of them unless given"""
+        parts, states = self.text_model, []
         positions = torch.arange(ids.shape[1], device=ids.device)
         x = parts["embeddings"]["token_embedding"](ids) + parts["embeddings"]["position_embedding"](positions)
-        for layer in parts["encoder"]["layers"]:
+        for layer in parts["encoder"]["layers"][:layers]:
             x = layer(x)
-        return parts["final_layer_norm"](x)
+            states.append(x)
+        return states

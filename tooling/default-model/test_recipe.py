@@ -13,8 +13,10 @@ from checkpoint import Training
 from compose import Composer
 from diffusion import ALPHAS_CUMPROD, ddim, lcm
 from evaluate import components, halve
+from muon import Muon, orthogonalise
 from networks import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
-from tokenizer import Tokenizer, learn
+from tokenizer import PATCHES, PROMPT, Tokenizer, learn
+from train_text import Regression
 
 HERE = Path(__file__).parent
 WORK_DIR = os.environ.get("WORK_DIR")
@@ -70,8 +72,19 @@ class Networks(unittest.TestCase):
         vae.load_state_dict(load_file(model / "vae" / "diffusion_pytorch_model.safetensors"))
         UNet2DConditionModel().load_state_dict(load_file(model / "unet" / "diffusion_pytorch_model.safetensors"))
         config = json.loads((model / "text_encoder" / "config.json").read_text())
-        text = CLIPTextModel(config["vocab_size"], tokens=config["max_position_embeddings"])
+        text = CLIPTextModel(
+            config["vocab_size"], layers=config["num_hidden_layers"], tokens=config["max_position_embeddings"]
+        )
         text.load_state_dict(load_file(model / "text_encoder" / "model.safetensors"))
+
+    def test_each_state_behind_the_prompt_plans_one_patch_of_the_latents(self):
+        regression, states = Regression(32), torch.zeros(1, PROMPT + PATCHES, 32)
+        states[0, PROMPT + 6] = 1.0  # the second row's third patch
+        with torch.no_grad():
+            changed = (regression.plan(states) != regression.plan(torch.zeros_like(states)))[0].any(0)
+        wanted = torch.zeros(16, 16, dtype=torch.bool)
+        wanted[4:8, 8:12] = True
+        self.assertTrue(torch.equal(changed, wanted))
 
     def test_a_perfect_velocity_brings_any_noise_to_the_picture(self):
         picture = torch.randn(2, 4, 16, 16)
@@ -83,6 +96,33 @@ class Networks(unittest.TestCase):
         noise = torch.randn_like(picture)
         for made in (ddim(perfect, noise, picture, picture, 10, 1), lcm(perfect, noise, picture, 2)):
             torch.testing.assert_close(made, picture, atol=1e-3, rtol=0)
+
+
+class Optimizing(unittest.TestCase):
+    def test_singular_values_come_near_one_and_directions_stay(self):
+        for shape in ((2, 16, 16), (2, 16, 100), (2, 100, 16)):
+            x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+            made = orthogonalise(x)
+            u, _, v = torch.linalg.svd(x, full_matrices=False)
+            values = u.mT @ made @ v.mT
+            diagonal = values.diagonal(dim1=1, dim2=2)
+            self.assertLess((values - torch.diag_embed(diagonal)).abs().max().item(), 1e-3)
+            self.assertTrue(((diagonal > 0.3) & (diagonal < 1.3)).all())
+
+    def test_matrices_and_all_else_reach_the_least_squares(self):
+        torch.manual_seed(0)
+        made, wanted = (torch.nn.Sequential(torch.nn.Linear(40, 40), torch.nn.Linear(40, 3)) for _ in range(2))
+        optimizer, x = Muon([made], 0.02), torch.randn(256, 40)
+        self.assertEqual([len(group["params"]) for group in optimizer.param_groups], [1, 3])
+        losses = []
+        for step in range(300):
+            optimizer.param_groups[0]["lr"] = optimizer.param_groups[1]["lr"] = 0.02 * (1 - step / 300)
+            loss = (made(x) - wanted(x)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        self.assertLess(losses[-1], losses[0] / 100)
 
 
 class Resuming(unittest.TestCase):

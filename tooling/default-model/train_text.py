@@ -1,7 +1,11 @@
 """
-Pre-trains the text encoder alone: 64 learned positions attend to its states and regress the picture's latents.
+Pre-trains the text encoder alone: its states regress the picture's latents. A U-Net that starts with an untrained text
+encoder takes very long to listen to it; this costs a fraction of that.
 
-A U-Net that starts with an untrained text encoder takes very long to listen to it; this costs a fraction of that.
+The states at the tokens behind the prompt see the whole prompt, and are trained as a plan of the picture for the U-Net to
+look at. That takes two steps. What things look like is learned fast where one linear map leads from few states to all
+latents at once: `memory`, after three layers. The layers behind it spread that over sixteen states, one for each 4×4 patch
+of the latents and all in one language: `plan`. First the memory is trained alone, then both.
 """
 import torch
 import torch.nn.functional as F
@@ -9,56 +13,60 @@ from torch import nn
 
 from checkpoint import Training, arguments, autocast
 from latents import load_latents
+from muon import Muon
 from networks import CLIPTextModel
-from tokenizer import Tokenizer
+from tokenizer import PATCHES, PROMPT, Tokenizer
 
-TEXT = {"width": 192, "layers": 3, "heads": 3}
+TEXT = {"width": 192, "layers": 5, "heads": 3, "tokens": PROMPT + PATCHES}
+MEMORY_LAYERS, MEMORY_TOKENS = 3, 4
 
 
 def text_encoder(tokenizer):
     return CLIPTextModel(len(tokenizer.ids), **TEXT)
 
 
-class LatentHead(nn.Module):
-    """text states → latents in 2×2 patches `[batch, 64, 16]`"""
+class Regression(nn.Module):
+    """latents `[batch, 4, 16, 16]` from the text encoder's states"""
 
     def __init__(self, width):
         super().__init__()
-        self.queries = nn.Parameter(torch.randn(64, width) * 0.3)
-        layer = dict(nhead=4, dim_feedforward=2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
-        self.layers = nn.ModuleList([nn.TransformerDecoderLayer(width, **layer) for _ in range(2)])
-        self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, 16)
+        self.norm = nn.LayerNorm(width)
+        self.memory_out = nn.Linear(MEMORY_TOKENS * width, 1024)
+        self.plan_out = nn.Linear(width, 64)
 
-    def forward(self, states):
-        x = self.queries.expand(len(states), -1, -1)
-        for layer in self.layers:
-            x = layer(x, states)
-        return self.out(self.norm(x))
+    def memory(self, hidden):
+        """from the states after `MEMORY_LAYERS` layers"""
+        behind = self.norm(hidden[:, PROMPT : PROMPT + MEMORY_TOKENS])
+        return self.memory_out(behind.flatten(1)).unflatten(1, (4, 16, 16))
 
-
-def regression_loss(made, latents):
-    return (made.float() - F.pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)).square().mean()
+    def plan(self, states):
+        """from the last states; each knows one patch"""
+        patches = self.plan_out(states[:, PROMPT:]).transpose(1, 2).unflatten(2, (4, 4))
+        return F.pixel_shuffle(patches, 4)
 
 
 def main():
-    args = arguments(__doc__, total=1_500_000, batch=64, lr=1.5e-3)
+    args = arguments(__doc__, total=1_500_000, batch=64, lr=3e-3, memory=0.7)
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)
-    text, head = text_encoder(tokenizer).to(args.device), LatentHead(TEXT["width"]).to(args.device)
-    parameters = [*text.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(parameters, args.lr, betas=(0.9, 0.98), weight_decay=0.01, foreach=True)
-    modules = {"text": text, "head": head}
-    training = Training(
-        args.work_dir / "text" / "checkpoint.pt", modules, optimizer, args, args.total, decay=0.5, warmup=100 * args.batch
-    )
+    text, regression = text_encoder(tokenizer).to(args.device), Regression(TEXT["width"]).to(args.device)
+    optimizer = Muon([text], args.lr, others=[regression])
+    modules = {"text": text, "regression": regression}
+    path = args.work_dir / "text" / "checkpoint.pt"
+    training = Training(path, modules, optimizer, args, args.total, decay=0.2, warmup=100 * args.batch)
     for generator in training.batches(args.batch):
         chosen = torch.randint(len(latents), (args.batch,), generator=generator)
+        tokens, wanted = ids[chosen].to(args.device), latents[chosen].float().to(args.device)
+        alone = training.samples < args.memory * args.total
         with autocast(args.device):
-            made = head(text(ids[chosen].to(args.device)))
-        loss = regression_loss(made, latents[chosen].float().to(args.device))
-        training.step(loss)
-        training.report(10_000, args.batch, loss=loss)
+            hidden = text.hidden_states(tokens[:, : PROMPT + MEMORY_TOKENS], MEMORY_LAYERS) if alone else text.hidden_states(tokens)
+            made = {"memory": regression.memory(hidden[MEMORY_LAYERS - 1])}
+            if not alone:
+                made["plan"] = regression.plan(text.text_model["final_layer_norm"](hidden[-1]))
+        errors = {name: (value.float() - wanted).square().mean() for name, value in made.items()}
+        training.step(sum(errors.values()))
+        training.report(5_000, args.batch, **errors)
 
 
 if __name__ == "__main__":
