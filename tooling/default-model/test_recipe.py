@@ -7,6 +7,7 @@ import unittest
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from checkpoint import Training
@@ -14,9 +15,10 @@ from compose import Composer
 from diffusion import ALPHAS_CUMPROD, ddim, lcm
 from evaluate import components, halve
 from muon import Muon, orthogonalise
-from networks import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
+from networks import AutoencoderKL, BasicTransformerBlock, CLIPTextModel, UNet2DConditionModel
 from tokenizer import PATCHES, PROMPT, Tokenizer, learn
 from train_text import Regression
+from train_unet import Reading
 
 HERE = Path(__file__).parent
 WORK_DIR = os.environ.get("WORK_DIR")
@@ -85,6 +87,21 @@ class Networks(unittest.TestCase):
         wanted = torch.zeros(16, 16, dtype=torch.bool)
         wanted[4:8, 8:12] = True
         self.assertTrue(torch.equal(changed, wanted))
+
+    def test_a_cross_attention_that_looks_at_its_place_in_the_plan_reads_without_error(self):
+        block = BasicTransformerBlock(64, 64, 1)
+        reading = Reading(torch.nn.Sequential(block))
+        for projection in (block.attn2.to_q, block.attn2.to_k):
+            projection.weight.data = 20 * torch.eye(64)
+        states = torch.zeros(1, PROMPT + PATCHES, 64)
+        states[0, PROMPT:, :PATCHES] = torch.eye(PATCHES)
+        # 8×8 places, a patch of the plan for each 2×2 of them
+        places = torch.eye(PATCHES).reshape(4, 4, PATCHES).repeat_interleave(2, 0).repeat_interleave(2, 1).reshape(1, 64, PATCHES)
+        places = F.pad(places, (0, 64 - PATCHES))
+        block.attn2(places, states)
+        self.assertLess(reading.error().item(), 1e-3)
+        block.attn2(places.roll(8, 1), states)
+        self.assertGreater(reading.error().item(), 5)
 
     def test_a_perfect_velocity_brings_any_noise_to_the_picture(self):
         picture = torch.randn(2, 4, 16, 16)

@@ -4,14 +4,14 @@ encoder takes very long to listen to it; this costs a fraction of that.
 
 The states at the tokens behind the prompt see the whole prompt, and are trained as a plan of the picture for the U-Net to
 look at. That takes two steps. What things look like is learned fast where one linear map leads from few states to all
-latents at once: `memory`, after three layers. The layers behind it spread that over sixteen states, one for each 4×4 patch
-of the latents and all in one language: `plan`. First the memory is trained alone, then both.
+latents at once: `--part memory`, three layers. The layers behind them spread that over sixteen states, one for each 4×4
+patch of the latents and all in one language: `--part plan`, in which the memory stays as it is.
 """
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from checkpoint import Training, arguments, autocast
+from checkpoint import Training, arguments, autocast, load_weights
 from latents import load_latents
 from muon import Muon
 from networks import CLIPTextModel
@@ -46,27 +46,39 @@ class Regression(nn.Module):
 
 
 def main():
-    args = arguments(__doc__, total=1_500_000, batch=64, lr=3e-3, memory=0.7)
+    args = arguments(__doc__, part="memory", total=600_000, batch=64, lr=3e-3)
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)
     text, regression = text_encoder(tokenizer).to(args.device), Regression(TEXT["width"]).to(args.device)
-    optimizer = Muon([text], args.lr, others=[regression])
-    modules = {"text": text, "regression": regression}
-    path = args.work_dir / "text" / "checkpoint.pt"
-    training = Training(path, modules, optimizer, args, args.total, decay=0.2, warmup=100 * args.batch)
+    modules, folder = {"text": text, "regression": regression}, args.work_dir / "text"
+    layers = text.text_model["encoder"]["layers"]
+    if args.part == "memory":
+        trained = [text.text_model["embeddings"], *layers[:MEMORY_LAYERS]]
+        readouts = [regression.norm, regression.memory_out]
+        ids = ids[:, : PROMPT + MEMORY_TOKENS]
+    else:
+        for name, module in modules.items():
+            load_weights(folder / "memory.pt", module, name)
+        trained = [*layers[MEMORY_LAYERS:], text.text_model["final_layer_norm"]]
+        readouts = [regression.plan_out]
+    for module in modules.values():
+        module.requires_grad_(False)
+    for module in trained + readouts:
+        module.requires_grad_(True)
+    optimizer = Muon(trained, args.lr, others=readouts)
+    training = Training(folder / f"{args.part}.pt", modules, optimizer, args, args.total, decay=0.25, warmup=100 * args.batch)
     for generator in training.batches(args.batch):
         chosen = torch.randint(len(latents), (args.batch,), generator=generator)
         tokens, wanted = ids[chosen].to(args.device), latents[chosen].float().to(args.device)
-        alone = training.samples < args.memory * args.total
         with autocast(args.device):
-            hidden = text.hidden_states(tokens[:, : PROMPT + MEMORY_TOKENS], MEMORY_LAYERS) if alone else text.hidden_states(tokens)
-            made = {"memory": regression.memory(hidden[MEMORY_LAYERS - 1])}
-            if not alone:
-                made["plan"] = regression.plan(text.text_model["final_layer_norm"](hidden[-1]))
-        errors = {name: (value.float() - wanted).square().mean() for name, value in made.items()}
-        training.step(sum(errors.values()))
-        training.report(5_000, args.batch, **errors)
+            if args.part == "memory":
+                made = regression.memory(text.hidden_states(tokens, MEMORY_LAYERS)[-1])
+            else:
+                made = regression.plan(text(tokens))
+        error = (made.float() - wanted).square().mean()
+        training.step(error)
+        training.report(5_000, args.batch, error=error)
 
 
 if __name__ == "__main__":
