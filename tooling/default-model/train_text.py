@@ -22,7 +22,10 @@ MEMORY_LAYERS, MEMORY_TOKENS = 3, 4
 
 
 def text_encoder(tokenizer):
-    return CLIPTextModel(len(tokenizer.ids), **TEXT)
+    text = CLIPTextModel(len(tokenizer.ids), **TEXT)
+    # Most positions behind the prompt are not trained with the memory; they begin as far apart as trained ones are.
+    nn.init.normal_(text.text_model["embeddings"]["position_embedding"].weight[PROMPT:], std=0.15)
+    return text
 
 
 class Regression(nn.Module):

@@ -19,9 +19,9 @@ from train_text import text_encoder
 
 
 def draw_timesteps(generator, batch):
-    """spread evenly; every second one from the noisiest three tenths, where the picture's plan is made"""
+    """spread evenly; every second one from the noisier half, where the picture's plan is made"""
     places = (torch.arange(batch) + torch.rand((), generator=generator)) / batch
-    places = torch.where(torch.arange(batch) % 2 == 0, places, 0.7 + 0.3 * places)
+    places = torch.where(torch.arange(batch) % 2 == 0, places, 0.5 + 0.5 * places)
     timesteps = (places * TRAIN_STEPS).long().clamp(0, TRAIN_STEPS - 1)
     return timesteps[torch.randperm(batch, generator=generator)]
 
