@@ -81,11 +81,11 @@ class Networks(unittest.TestCase):
 
     def test_each_state_behind_the_prompt_plans_one_patch_of_the_latents(self):
         regression, states = Regression(32), torch.zeros(1, PROMPT + PATCHES, 32)
-        states[0, PROMPT + 6] = 1.0  # the second row's third patch
+        states[0, PROMPT + 13] = 1.0  # the second row's sixth patch
         with torch.no_grad():
             changed = (regression.plan(states) != regression.plan(torch.zeros_like(states)))[0].any(0)
         wanted = torch.zeros(16, 16, dtype=torch.bool)
-        wanted[4:8, 8:12] = True
+        wanted[2:4, 10:12] = True
         self.assertTrue(torch.equal(changed, wanted))
 
     def test_a_cross_attention_that_looks_at_its_place_in_the_plan_reads_without_error(self):
@@ -95,13 +95,14 @@ class Networks(unittest.TestCase):
             projection.weight.data = 20 * torch.eye(64)
         states = torch.zeros(1, PROMPT + PATCHES, 64)
         states[0, PROMPT:, :PATCHES] = torch.eye(PATCHES)
-        # 8×8 places, a patch of the plan for each 2×2 of them
-        places = torch.eye(PATCHES).reshape(4, 4, PATCHES).repeat_interleave(2, 0).repeat_interleave(2, 1).reshape(1, 64, PATCHES)
-        places = F.pad(places, (0, 64 - PATCHES))
-        block.attn2(places, states)
-        self.assertLess(reading.error().item(), 1e-3)
-        block.attn2(places.roll(8, 1), states)
-        self.assertGreater(reading.error().item(), 5)
+        for side in (16, 8, 4):  # 2×2 places for a patch of the plan, one, a quarter
+            patches = torch.arange(PATCHES).reshape(1, 1, 8, 8).float()
+            places = F.interpolate(patches, (side, side)).long().flatten()
+            x = F.one_hot(places, PATCHES).float()[None]
+            block.attn2(x, states)
+            self.assertLess(reading.error().item(), 1e-3)
+            block.attn2(x.roll(side * 16 // 8, 1), states)
+            self.assertGreater(reading.error().item(), 5)
 
     def test_a_perfect_velocity_brings_any_noise_to_the_picture(self):
         picture = torch.randn(2, 4, 16, 16)

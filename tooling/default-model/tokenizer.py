@@ -15,7 +15,7 @@ import numpy as np
 from compose import Composer, article, clean
 from vocabulary import ACCESSORIES, COLOURS, NOUNS, NUMBERS, PLURALS
 
-PROMPT, PATCHES = 24, 16  # tokens for words, and tokens behind them for the plan of the picture (train_text.py)
+PROMPT, PATCHES = 24, 64  # tokens for words, and tokens behind them for the plan of the picture (train_text.py)
 LENGTH = PROMPT + PATCHES
 START, END = "<|startoftext|>", "<|endoftext|>"
 _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+")

@@ -4,9 +4,11 @@ encoder takes very long to listen to it; this costs a fraction of that.
 
 The states at the tokens behind the prompt see the whole prompt, and are trained as a plan of the picture for the U-Net to
 look at. That takes two steps. What things look like is learned fast where one linear map leads from few states to all
-latents at once: `--part memory`, three layers. The layers behind them spread that over sixteen states, one for each 4×4
-patch of the latents and all in one language: `--part plan`, in which the memory stays as it is.
+latents at once: `--part memory`, three layers. The layers behind them spread that over 64 states, one for each 2×2 patch of
+the latents and all in one language: `--part plan`, in which the memory stays as it is.
 """
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -35,7 +37,7 @@ class Regression(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.memory_out = nn.Linear(MEMORY_TOKENS * width, 1024)
-        self.plan_out = nn.Linear(width, 64)
+        self.plan_out = nn.Linear(width, 1024 // PATCHES)
 
     def memory(self, hidden):
         """from the states after `MEMORY_LAYERS` layers"""
@@ -44,12 +46,13 @@ class Regression(nn.Module):
 
     def plan(self, states):
         """from the last states; each knows one patch"""
-        patches = self.plan_out(states[:, PROMPT:]).transpose(1, 2).unflatten(2, (4, 4))
-        return F.pixel_shuffle(patches, 4)
+        side = math.isqrt(PATCHES)
+        patches = self.plan_out(states[:, PROMPT:]).transpose(1, 2).unflatten(2, (side, side))
+        return F.pixel_shuffle(patches, 16 // side)
 
 
 def main():
-    args = arguments(__doc__, part="memory", total=600_000, batch=64, lr=3e-3)
+    args = arguments(__doc__, part="memory", total=900_000, batch=64, lr=3e-3)
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)

@@ -5,6 +5,9 @@ like is learned there, at a tenth of the cost, and the U-Net learns to draw afte
 Goes on from its checkpoint with whatever chapters of latents there are. The rate is constant; it falls only at the end
 (`--decay 0.2 --total N`), and a later call with a larger total goes on from before the fall.
 """
+import functools
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -26,9 +29,18 @@ def draw_timesteps(generator, batch):
     return timesteps[torch.randperm(batch, generator=generator)]
 
 
+@functools.cache
+def own_patches(places):
+    """`[places, patches]`: 1 where a patch of the plan lies in a place of a square map, or the place in the patch"""
+    side, patches = math.isqrt(places), math.isqrt(PATCHES)
+    shared = torch.eye(min(side, patches))
+    lines = shared.repeat_interleave(max(1, side // patches), 0).repeat_interleave(max(1, patches // side), 1)
+    return torch.kron(lines, lines)
+
+
 class Reading:
     """
-    How far the first head of each cross-attention is from looking, at every place, at the state that plans this place: a
+    How far the first head of each cross-attention is from looking, at every place, at the states that plan this place: a
     mean cross-entropy. The U-Net knows places from the borders alone, and would take long to find out who speaks of which.
     """
 
@@ -44,10 +56,9 @@ class Reading:
         x, states = inputs
         width = x.shape[-1] // attention.heads
         queries, keys = F.linear(x, attention.to_q.weight[:width]), F.linear(states, attention.to_k.weight[:width])
-        lines = torch.arange(PATCHES**0.5, device=x.device).repeat_interleave(round((x.shape[1] / PATCHES) ** 0.5)).long()
-        wanted = PROMPT + lines[:, None] * round(PATCHES**0.5) + lines
-        logits = queries.float() @ keys.float().mT / width**0.5
-        self.errors.append(F.cross_entropy(logits.flatten(0, 1), wanted.flatten().repeat(len(x))))
+        looks = (queries.float() @ keys.float().mT / width**0.5).softmax(-1)[:, :, PROMPT:]
+        right = (looks * own_patches(x.shape[1]).to(looks.device)).sum(-1)
+        self.errors.append(-(right + 1e-6).log().mean())
 
     def error(self):
         """of the forward passes since the last call"""
