@@ -177,7 +177,7 @@ class Training:
             return  # nobody would empty its log
         self.log.append({k: torch.as_tensor(v).detach() for k, v in values.items()})
         if after := self.passes(every, size):
-            means = {k: torch.stack([e[k] for e in self.log if k in e]).mean().item() for k in values}
+            means = {k: torch.stack([entry[k] for entry in self.log]).mean().item() for k in values}
             speed = (after - self.first) / (time.time() - self.started)
             text = " ".join(f"{k} {v:.4f}" for k, v in means.items())
             print(f"{after} of {self.total}: {text} ({speed:.1f} samples/s)", flush=True)

@@ -33,7 +33,7 @@ class Muon(torch.optim.Optimizer):
             (self._matrices if group["matrices"] else self._others)(group)
 
     def _matrices(self, group):
-        lr, momentum, parameters = group["lr"], group["momentum"], [p for p in group["params"] if p.grad is not None]
+        lr, momentum, parameters = group["lr"], group["momentum"], group["params"]
         for p in parameters:
             if "momentum" not in self.state[p]:
                 self.state[p]["momentum"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
@@ -65,8 +65,6 @@ class Muon(torch.optim.Optimizer):
     def _others(self, group):
         lr, (beta1, beta2) = group["lr"], group["betas"]
         for p in group["params"]:
-            if p.grad is None:
-                continue
             state = self.state[p]
             if not state:
                 state["step"], state["mean"], state["square"] = 0, torch.zeros_like(p), torch.zeros_like(p)

@@ -53,6 +53,10 @@ class Regression(nn.Module):
 
 def main():
     args = arguments(__doc__, part="memory", total=900_000, batch=64, lr=3e-3)
+    if args.part not in ("memory", "plan"):
+        raise SystemExit(f'train_text: no part "{args.part}"; there are memory and plan')
+    if args.part == "plan" and not (args.work_dir / "text" / "memory.pt").exists():
+        raise SystemExit("train_text: no text/memory.pt yet; train --part memory first")
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)
