@@ -54,7 +54,7 @@ def ddim(unet, noise, states, empty, steps=20, guidance=3.0):
     return sample
 
 
-ORIGINAL_STEPS = 20
+ORIGINAL_STEPS = 50  # that the steps are chosen from: what LCMScheduler takes unless told
 SIGMA_DATA, TIMESTEP_SCALING = 0.5, 10.0
 
 

@@ -219,10 +219,10 @@ def main():
     )
     composer = Composer(args.work_dir / "data" / "sprites.bin", held_out=None)
     fixed = json.loads(Path(__file__).with_name("held-out.json").read_text())
-    painter = None if args.ceiling else Painter(args.work_dir, args.work_dir / args.checkpoint, args.device)
+    painter = None if args.ceiling else Painter(args.work_dir, args.work_dir / args.checkpoint, args.device, few_step=args.few > 0)
 
     def paint(prompts, seeds):
-        made = painter.paint(prompts, seeds, args.few or args.steps, args.guidance, few_step=bool(args.few))
+        made = painter.paint(prompts, seeds, args.few or args.steps, args.guidance)
         return (made + 1) / 2
 
     probe = 64 if args.ceiling else paint(["a cat"], [1]).shape[-1]

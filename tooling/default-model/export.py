@@ -1,6 +1,6 @@
 """
 Writes the trained model as diffusers lays it out, weights in float16: `EXPORT/model_index.json`, `unet/`, `vae/`,
-`text_encoder/`, `tokenizer/`, `scheduler/`. With `--few 1` it is the U-Net of few steps and the LCMScheduler.
+`text_encoder/`, `tokenizer/`, `scheduler/`; beside them the LoRA of few steps, `few-step.safetensors`.
 """
 import json
 import shutil
@@ -8,9 +8,9 @@ import shutil
 import torch
 from safetensors.torch import save_file
 
-from checkpoint import arguments
-from diffusion import ORIGINAL_STEPS
-from painter import Painter
+from checkpoint import arguments, load_weights
+from low_rank import LowRank
+from painter import FEW_STEP, Painter
 
 DIFFUSERS = "0.40.0.dev0"
 DDIM = {
@@ -33,19 +33,10 @@ DDIM = {
     "trained_betas": None,
     "variance_type": "fixed_small",
 }
-LCM = {key: value for key, value in DDIM.items() if key != "variance_type"} | {
-    "_class_name": "LCMScheduler",
-    "original_inference_steps": ORIGINAL_STEPS,
-    "steps_offset": 0,
-    "timestep_scaling": 10.0,
-    "timestep_spacing": "leading",
-}
 
 
 def main():
-    args = arguments(__doc__, checkpoint="unet/checkpoint.pt", out="export", few=0)
-    if args.few and args.checkpoint == "unet/checkpoint.pt":
-        args.checkpoint = "few-step/checkpoint.pt"
+    args = arguments(__doc__, checkpoint="unet/checkpoint.pt", out="export")
     painter = Painter(args.work_dir, args.work_dir / args.checkpoint)
     folder = args.work_dir / args.out
     parts = {
@@ -54,19 +45,11 @@ def main():
         "text_encoder": (painter.text, "model.safetensors"),
     }
     for name, (module, weights) in parts.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        tensors = {key: value.to(torch.float16).contiguous() for key, value in module.state_dict().items()}
-        for key, value in tensors.items():
-            if not torch.isfinite(value).all():
-                raise SystemExit(f"export: {name} {key} is not finite in float16")
-        save_file(tensors, folder / name / weights, metadata={"format": "pt"})
+        write_weights(folder / name / weights, module.state_dict())
         write_json(folder / name / "config.json", module.config)
-        size = (folder / name / weights).stat().st_size
-        print(f"{name}: {size / 1e6:.1f} MB")
-        if size > 30e6:
-            raise SystemExit("export: more than 30 MB")
-    scheduler = LCM if args.few else DDIM
-    write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
+    few_step = load_weights(args.work_dir / FEW_STEP, LowRank(painter.unet), "lora")
+    write_weights(folder / "few-step.safetensors", few_step.tensors())
+    write_json(folder / "scheduler" / "scheduler_config.json", DDIM)
     (folder / "tokenizer").mkdir(exist_ok=True)
     for file in ("vocab.json", "merges.txt", "tokenizer_config.json"):
         shutil.copy(args.work_dir / "tokenizer" / file, folder / "tokenizer" / file)
@@ -77,13 +60,26 @@ def main():
         "image_encoder": [None, None],
         "requires_safety_checker": False,
         "safety_checker": [None, None],
-        "scheduler": ["diffusers", scheduler["_class_name"]],
+        "scheduler": ["diffusers", DDIM["_class_name"]],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
     write_json(folder / "model_index.json", index)
+
+
+def write_weights(path, tensors):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.detach().to(torch.float16).contiguous() for key, value in tensors.items()}
+    for key, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise SystemExit(f"export: {key} of {path.name} is not finite in float16")
+    save_file(tensors, path, metadata={"format": "pt"})
+    size = path.stat().st_size
+    print(f"{path.parent.name}/{path.name}: {size / 1e6:.1f} MB")
+    if size > 30e6:
+        raise SystemExit("export: more than 30 MB")
 
 
 def write_json(path, value):

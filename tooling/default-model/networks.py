@@ -411,7 +411,7 @@ class CLIPLayer(nn.Module):
 class CLIPTextModel(nn.Module):
     """Token ids `[batch, tokens]` → text states `[batch, tokens, width]` after the last layer's norm."""
 
-    def __init__(self, vocabulary_size, width=192, layers=5, heads=3, tokens=88):
+    def __init__(self, vocabulary_size, width=192, layers=5, heads=3, tokens=92):
         super().__init__()
         embeddings = {"token_embedding": nn.Embedding(vocabulary_size, width), "position_embedding": nn.Embedding(tokens, width)}
         for embedding in embeddings.values():

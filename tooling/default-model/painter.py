@@ -3,6 +3,7 @@ import torch
 
 from checkpoint import arguments, load_weights
 from diffusion import ddim, initial_noise, lcm
+from low_rank import LowRank
 from networks import AutoencoderKL, UNet2DConditionModel
 from picture_grid import save_grid
 from tokenizer import Tokenizer
@@ -16,16 +17,22 @@ rocket, 3d style|smiling cat with heart-eyes, noto style|four stars, 3d style|a 
 a turquoise fish, noto style|house, flat style|sunflower, noto style|an orange rabbit with glasses, flat style"""
 SHOWN = SHOWN.replace("\n", "|").split("|")
 
+FEW_STEP = "few-step/checkpoint.pt"
+
 
 class Painter:
-    def __init__(self, work_dir, checkpoint, device="cpu", vae=None):
-        self.device = device
+    """`few_step`: with the LoRA of 1 to 4 steps, in LCMScheduler's way and without guidance"""
+
+    def __init__(self, work_dir, checkpoint, device="cpu", vae=None, few_step=False):
+        self.device, self.few_step = device, few_step
         self.tokenizer = Tokenizer(work_dir / "tokenizer")
         self.text = text_encoder(self.tokenizer)
         self.unet = UNet2DConditionModel()
         if checkpoint is not None:
             load_weights(checkpoint, self.text, "text")
             load_weights(checkpoint, self.unet, "unet")
+        if few_step:
+            load_weights(work_dir / FEW_STEP, LowRank(self.unet), "lora").merge()
         self.vae = vae or load_decoder(work_dir)
         for module in (self.text, self.unet, self.vae):
             module.to(device).eval().requires_grad_(False)
@@ -34,13 +41,13 @@ class Painter:
         return self.text(torch.from_numpy(self.tokenizer(prompts)).to(self.device))
 
     @torch.no_grad()
-    def paint(self, prompts, seeds, steps=20, guidance=3.0, few_step=False, batch=64):
+    def paint(self, prompts, seeds, steps=20, guidance=3.0, batch=64):
         """pictures `[n, 3, h, w]`, -1 to 1, on the CPU"""
         empty, pictures = self.states([""]), []
         for k in range(0, len(prompts), batch):
             states = self.states(prompts[k : k + batch])
             noise = initial_noise(seeds[k : k + batch]).to(self.device)
-            if few_step:
+            if self.few_step:
                 latents = lcm(self.unet, noise, states, steps, seed=seeds[k])
             else:
                 latents = ddim(self.unet, noise, states, empty, steps, guidance)
@@ -58,10 +65,10 @@ def load_decoder(work_dir):
 
 def main():
     args = arguments(__doc__, checkpoint="unet/checkpoint.pt", out="grid.png", steps=20, guidance=3.0, few=0, prompts="")
-    painter = Painter(args.work_dir, args.work_dir / args.checkpoint, args.device)
+    painter = Painter(args.work_dir, args.work_dir / args.checkpoint, args.device, few_step=args.few > 0)
     prompts = [p for p in (args.prompts.split("|") if args.prompts else SHOWN) for _ in range(2)]
     seeds = [i % 2 + 1 for i in range(len(prompts))]
-    pictures = painter.paint(prompts, seeds, args.few or args.steps, args.guidance, few_step=bool(args.few))
+    pictures = painter.paint(prompts, seeds, args.few or args.steps, args.guidance)
     save_grid(args.work_dir / args.out, pictures, columns=12, captions=prompts, scale=128 // pictures.shape[-1])
 
 

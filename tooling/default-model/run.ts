@@ -52,18 +52,9 @@ const steps: Step[] = [
   { name: 'evaluate', command: python('evaluate.py') },
   {
     name: 'evaluate-few-step',
-    command: python(
-      'evaluate.py',
-      '--few',
-      '2',
-      '--checkpoint',
-      'few-step/checkpoint.pt',
-      '--out',
-      'evaluation-few-step',
-    ),
+    command: python('evaluate.py', '--few', '2', '--out', 'evaluation-few-step'),
   },
   { name: 'export', command: python('export.py') },
-  { name: 'export-few-step', command: python('export.py', '--few', '1', '--out', 'export-few-step') },
 ];
 if (values.only && !steps.some((step) => step.name === values.only)) {
   console.error(`run: no step "${values.only}"; there are ${steps.map((step) => step.name).join(', ')}.`);

@@ -15,8 +15,9 @@ from compose import Composer
 from diffusion import ALPHAS_CUMPROD, ddim, lcm
 from evaluate import components, halve
 from muon import Muon, orthogonalise
+from low_rank import LowRank
 from networks import AutoencoderKL, BasicTransformerBlock, CLIPTextModel, UNet2DConditionModel
-from tokenizer import PATCHES, PROMPT, Tokenizer, learn
+from tokenizer import LENGTH, PATCHES, PLAN, Tokenizer, learn
 from train_text import Regression
 from train_unet import Reading
 
@@ -80,8 +81,8 @@ class Networks(unittest.TestCase):
         text.load_state_dict(load_file(model / "text_encoder" / "model.safetensors"))
 
     def test_each_state_behind_the_prompt_plans_one_patch_of_the_latents(self):
-        regression, states = Regression(32), torch.zeros(1, PROMPT + PATCHES, 32)
-        states[0, PROMPT + 13] = 1.0  # the second row's sixth patch
+        regression, states = Regression(32), torch.zeros(1, LENGTH, 32)
+        states[0, PLAN + 13] = 1.0  # the second row's sixth patch
         with torch.no_grad():
             changed = (regression.plan(states) != regression.plan(torch.zeros_like(states)))[0].any(0)
         wanted = torch.zeros(16, 16, dtype=torch.bool)
@@ -93,8 +94,8 @@ class Networks(unittest.TestCase):
         reading = Reading(torch.nn.Sequential(block))
         for projection in (block.attn2.to_q, block.attn2.to_k):
             projection.weight.data = 20 * torch.eye(64)
-        states = torch.zeros(1, PROMPT + PATCHES, 64)
-        states[0, PROMPT:, :PATCHES] = torch.eye(PATCHES)
+        states = torch.zeros(1, LENGTH, 64)
+        states[0, PLAN:, :PATCHES] = torch.eye(PATCHES)
         for side in (16, 8, 4):  # 2×2 places for a patch of the plan, one, a quarter
             patches = torch.arange(PATCHES).reshape(1, 1, 8, 8).float()
             places = F.interpolate(patches, (side, side)).long().flatten()
@@ -103,6 +104,24 @@ class Networks(unittest.TestCase):
             self.assertLess(reading.error().item(), 1e-3)
             block.attn2(x.roll(side * 16 // 8, 1), states)
             self.assertGreater(reading.error().item(), 5)
+
+    def test_a_lora_says_the_same_applied_and_merged_and_nothing_at_first(self):
+        unet = UNet2DConditionModel().eval()
+        inputs = torch.randn(2, 4, 16, 16), torch.tensor([999, 499]), torch.randn(2, LENGTH, 192)
+        lora = LowRank(unet, 4)
+        with torch.no_grad():
+            before = unet(*inputs)
+            with lora.applied():
+                self.assertTrue(torch.equal(unet(*inputs), before))
+            for up in lora.up:
+                torch.nn.init.normal_(up.weight, std=0.05)
+            with lora.applied():
+                applied = unet(*inputs)
+            self.assertTrue(torch.equal(unet(*inputs), before))
+            self.assertGreater((applied - before).abs().mean().item(), 0.01)
+            lora.merge()
+            torch.testing.assert_close(unet(*inputs), applied, atol=1e-4, rtol=1e-4)
+        self.assertEqual(len(lora.tensors()), 2 * len(lora.layers))
 
     def test_a_perfect_velocity_brings_any_noise_to_the_picture(self):
         picture = torch.randn(2, 4, 16, 16)

@@ -15,8 +15,10 @@ import numpy as np
 from compose import Composer, article, clean
 from vocabulary import ACCESSORIES, COLOURS, NOUNS, NUMBERS, PLURALS
 
-PROMPT, PATCHES = 24, 64  # tokens for words, and tokens behind them for the plan of the picture (train_text.py)
-LENGTH = PROMPT + PATCHES
+# Tokens for words, and behind them those whose states are the picture's memory and its plan (train_text.py).
+PROMPT, MEMORY, PATCHES = 24, 4, 64
+PLAN = PROMPT + MEMORY
+LENGTH = PLAN + PATCHES
 START, END = "<|startoftext|>", "<|endoftext|>"
 _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 

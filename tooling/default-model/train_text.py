@@ -17,16 +17,18 @@ from checkpoint import Training, arguments, autocast, load_weights
 from latents import load_latents
 from muon import Muon
 from networks import CLIPTextModel
-from tokenizer import PATCHES, PROMPT, Tokenizer
+from tokenizer import LENGTH, MEMORY, PATCHES, PLAN, PROMPT, Tokenizer
 
-TEXT = {"width": 192, "layers": 5, "heads": 3, "tokens": PROMPT + PATCHES}
-MEMORY_LAYERS, MEMORY_TOKENS = 3, 4
+TEXT = {"width": 192, "layers": 5, "heads": 3, "tokens": LENGTH}
+MEMORY_LAYERS = 3
 
 
 def text_encoder(tokenizer):
     text = CLIPTextModel(len(tokenizer.ids), **TEXT)
-    # Most positions behind the prompt are not trained with the memory; they begin as far apart as trained ones are.
-    nn.init.normal_(text.text_model["embeddings"]["position_embedding"].weight[PROMPT:], std=0.15)
+    positions = text.text_model["embeddings"]["position_embedding"].weight
+    nn.init.normal_(positions[PROMPT:PLAN], std=0.15)
+    # The plan's stay as they are, and have to be told apart after the memory's layers, where states are 300 long.
+    nn.init.normal_(positions[PLAN:], std=6)
     return text
 
 
@@ -36,18 +38,18 @@ class Regression(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.memory_out = nn.Linear(MEMORY_TOKENS * width, 1024)
+        self.memory_out = nn.Linear(MEMORY * width, 1024)
         self.plan_out = nn.Linear(width, 1024 // PATCHES)
 
     def memory(self, hidden):
         """from the states after `MEMORY_LAYERS` layers"""
-        behind = self.norm(hidden[:, PROMPT : PROMPT + MEMORY_TOKENS])
+        behind = self.norm(hidden[:, PROMPT:PLAN])
         return self.memory_out(behind.flatten(1)).unflatten(1, (4, 16, 16))
 
     def plan(self, states):
         """from the last states; each knows one patch"""
         side = math.isqrt(PATCHES)
-        patches = self.plan_out(states[:, PROMPT:]).transpose(1, 2).unflatten(2, (side, side))
+        patches = self.plan_out(states[:, PLAN:]).transpose(1, 2).unflatten(2, (side, side))
         return F.pixel_shuffle(patches, 16 // side)
 
 
@@ -66,7 +68,7 @@ def main():
     if args.part == "memory":
         trained = [text.text_model["embeddings"], *layers[:MEMORY_LAYERS]]
         readouts = [regression.norm, regression.memory_out]
-        ids = ids[:, : PROMPT + MEMORY_TOKENS]
+        ids = ids[:, :PLAN]
     else:
         for name, module in modules.items():
             load_weights(folder / "memory.pt", module, name)

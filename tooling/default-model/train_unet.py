@@ -17,7 +17,7 @@ from latents import load_latents
 from networks import BasicTransformerBlock, UNet2DConditionModel
 from painter import SHOWN, Painter, load_decoder
 from picture_grid import save_grid
-from tokenizer import PATCHES, PROMPT, Tokenizer
+from tokenizer import PATCHES, PLAN, Tokenizer
 from train_text import text_encoder
 
 
@@ -56,7 +56,7 @@ class Reading:
         x, states = inputs
         width = x.shape[-1] // attention.heads
         queries, keys = F.linear(x, attention.to_q.weight[:width]), F.linear(states, attention.to_k.weight[:width])
-        looks = (queries.float() @ keys.float().mT / width**0.5).softmax(-1)[:, :, PROMPT:]
+        looks = (queries.float() @ keys.float().mT / width**0.5).softmax(-1)[:, :, PLAN:]
         right = (looks * own_patches(x.shape[1]).to(looks.device)).sum(-1)
         self.errors.append(-(right + 1e-6).log().mean())
 
