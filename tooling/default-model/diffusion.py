@@ -25,7 +25,7 @@ def coefficients(timesteps):
     return alpha.sqrt(), (1 - alpha).sqrt()
 
 
-def initial_noise(seeds, shape=(4, 16, 16)):
+def initial_noise(seeds, shape=(16, 8, 8)):
     return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
 

@@ -159,6 +159,10 @@ class AutoencoderKL(nn.Module):
         return self.decoder(self.post_quant_conv(z))
 
 
+def published_autoencoder():
+    return AutoencoderKL((16, 24, 48, 96, 96), latent_channels=16, sample_size=128)
+
+
 # ---- UNet2DConditionModel ----
 
 
@@ -267,12 +271,12 @@ class TextTimeEmbedding(nn.Module):
 
 class UNet2DConditionModel(nn.Module):
     """
-    `sample` `[batch, 4, 16, 16]`, `timesteps` `[batch]`, text states `[batch, tokens, context_width]` → the velocity.
+    `sample` `[batch, 16, 8, 8]`, `timesteps` `[batch]`, text states `[batch, tokens, context_width]` → the velocity.
     `attention[i]`: whether level i attends to the text.
     """
 
-    def __init__(self, channels=(64, 128, 192), context_width=192, latent_channels=4, layers=1, head_width=64,
-                 groups=32, attention=(False, True, True), sample_size=16):
+    def __init__(self, channels=(192, 192), context_width=192, latent_channels=16, layers=1, head_width=64,
+                 groups=32, attention=(True, False), sample_size=8):
         super().__init__()
         time_width, levels = 4 * channels[0], len(channels)
         heads = [max(1, c // head_width) for c in channels]

@@ -3,8 +3,9 @@ import torch
 
 from checkpoint import arguments, load_weights
 from diffusion import ddim, initial_noise, lcm
+from latents import SmallAutoencoder
 from low_rank import LowRank
-from networks import AutoencoderKL, UNet2DConditionModel
+from networks import UNet2DConditionModel, published_autoencoder
 from picture_grid import save_grid
 from tokenizer import Tokenizer
 from train_text import text_encoder
@@ -56,11 +57,11 @@ class Painter:
 
 
 def load_decoder(work_dir):
-    """the autoencoder of 128×128 pictures where it is trained, else that of 64×64"""
-    large = work_dir / "vae128" / "vae.pt"
-    if large.exists():
-        return load_weights(large, AutoencoderKL((16, 24, 48, 96), sample_size=128), "vae")
-    return load_weights(work_dir / "vae" / "vae.pt", AutoencoderKL(), "vae")
+    """the published autoencoder where it is trained, else the small one"""
+    published = work_dir / "vae128" / "vae.pt"
+    if published.exists():
+        return load_weights(published, published_autoencoder(), "vae")
+    return load_weights(work_dir / "vae" / "vae.pt", SmallAutoencoder(), "vae")
 
 
 def main():

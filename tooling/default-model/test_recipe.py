@@ -71,22 +71,28 @@ class Networks(unittest.TestCase):
     def test_the_published_model_loads_by_its_names(self):
         model = HERE.parents[1] / "packages" / "default-model" / "model"
         config = json.loads((model / "vae" / "config.json").read_text())
-        vae = AutoencoderKL(tuple(config["block_out_channels"]), sample_size=config["sample_size"])
+        vae = AutoencoderKL(tuple(config["block_out_channels"]), config["latent_channels"])
         vae.load_state_dict(load_file(model / "vae" / "diffusion_pytorch_model.safetensors"))
-        UNet2DConditionModel().load_state_dict(load_file(model / "unet" / "diffusion_pytorch_model.safetensors"))
+        config = json.loads((model / "unet" / "config.json").read_text())
+        unet = UNet2DConditionModel(
+            tuple(config["block_out_channels"]),
+            latent_channels=config["in_channels"],
+            attention=tuple(kind.startswith("CrossAttn") for kind in config["down_block_types"]),
+        )
+        unet.load_state_dict(load_file(model / "unet" / "diffusion_pytorch_model.safetensors"))
         config = json.loads((model / "text_encoder" / "config.json").read_text())
         text = CLIPTextModel(
             config["vocab_size"], layers=config["num_hidden_layers"], tokens=config["max_position_embeddings"]
         )
         text.load_state_dict(load_file(model / "text_encoder" / "model.safetensors"))
 
-    def test_each_state_behind_the_prompt_plans_one_patch_of_the_latents(self):
+    def test_each_state_of_the_plan_tells_one_place_of_the_latents(self):
         regression, states = Regression(32), torch.zeros(1, LENGTH, 32)
-        states[0, PLAN + 13] = 1.0  # the second row's sixth patch
+        states[0, PLAN + 13] = 1.0  # the second row's sixth
         with torch.no_grad():
             changed = (regression.plan(states) != regression.plan(torch.zeros_like(states)))[0].any(0)
-        wanted = torch.zeros(16, 16, dtype=torch.bool)
-        wanted[2:4, 10:12] = True
+        wanted = torch.zeros(8, 8, dtype=torch.bool)
+        wanted[1, 5] = True
         self.assertTrue(torch.equal(changed, wanted))
 
     def test_a_cross_attention_that_looks_at_its_place_in_the_plan_reads_without_error(self):
@@ -96,7 +102,7 @@ class Networks(unittest.TestCase):
             projection.weight.data = 20 * torch.eye(64)
         states = torch.zeros(1, LENGTH, 64)
         states[0, PLAN:, :PATCHES] = torch.eye(PATCHES)
-        for side in (16, 8, 4):  # 2×2 places for a patch of the plan, one, a quarter
+        for side in (8, 4):  # a place for a patch of the plan, a place for four
             patches = torch.arange(PATCHES).reshape(1, 1, 8, 8).float()
             places = F.interpolate(patches, (side, side)).long().flatten()
             x = F.one_hot(places, PATCHES).float()[None]
@@ -107,7 +113,7 @@ class Networks(unittest.TestCase):
 
     def test_a_lora_says_the_same_applied_and_merged_and_nothing_at_first(self):
         unet = UNet2DConditionModel().eval()
-        inputs = torch.randn(2, 4, 16, 16), torch.tensor([999, 499]), torch.randn(2, LENGTH, 192)
+        inputs = torch.randn(2, 16, 8, 8), torch.tensor([999, 499]), torch.randn(2, LENGTH, 192)
         lora = LowRank(unet, 4)
         with torch.no_grad():
             before = unet(*inputs)
@@ -124,7 +130,7 @@ class Networks(unittest.TestCase):
         self.assertEqual(len(lora.tensors()), 2 * len(lora.layers))
 
     def test_a_perfect_velocity_brings_any_noise_to_the_picture(self):
-        picture = torch.randn(2, 4, 16, 16)
+        picture = torch.randn(2, 16, 8, 8)
 
         def perfect(sample, timesteps, states):
             alpha = ALPHAS_CUMPROD[timesteps[0]]

@@ -1,29 +1,28 @@
 """
-Trains an autoencoder of 128×128 pictures with the latents of the 64×64 one: the U-Net stays as it is and paints larger.
+Trains the published autoencoder, of 128×128 pictures, with the latents of the small one in patches: the U-Net stays as it is.
 
-The decoder begins as the small one with a further level, and learns to draw at 128×128 from the latents of the halved
-picture; the encoder learns to give those latents from the whole picture.
+The decoder begins as the small one with a level more at either end, and learns to draw at 128×128 from the latents of the
+halved picture; the encoder learns to give those latents from the whole picture.
 """
+import re
+
 import torch
 import torch.nn.functional as F
 
 from checkpoint import Training, arguments, autocast, load_weights
-from networks import AutoencoderKL
+from latents import SmallAutoencoder
+from muon import Muon
+from networks import published_autoencoder
 from picture_grid import save_grid
 from train_vae import batch_of, load_pictures, picture_loss
 
-CHANNELS = (16, 24, 48, 96)
-
-
-def large_autoencoder():
-    return AutoencoderKL(CHANNELS, sample_size=128)
-
 
 def begin_as(large, small):
-    """takes over every decoder parameter of the small autoencoder that has the same name and shape"""
+    """takes over every parameter of the small autoencoder that fits one level further in"""
     wanted, taken = large.state_dict(), 0
     for key, value in small.state_dict().items():
-        if not key.startswith("encoder.") and key in wanted and wanted[key].shape == value.shape:
+        key = re.sub(r"(?<=_blocks\.)\d", lambda level: str(int(level[0]) + 1), key)
+        if key in wanted and wanted[key].shape == value.shape:
             wanted[key] = value
             taken += 1
     large.load_state_dict(wanted)
@@ -34,13 +33,14 @@ def main():
     args = arguments(__doc__, total=40_000, batch=8, lr=1e-3, noise=0.1)
     torch.manual_seed(0)
     pictures = load_pictures(args.work_dir)
-    small = load_weights(args.work_dir / "vae" / "vae.pt", AutoencoderKL(), "vae").to(args.device).eval().requires_grad_(False)
-    large = large_autoencoder()
+    small = load_weights(args.work_dir / "vae" / "vae.pt", SmallAutoencoder(), "vae").to(args.device).eval().requires_grad_(False)
+    large = published_autoencoder()
     begin_as(large, small)
     large.to(args.device)
-    optimizer = torch.optim.AdamW(large.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=1e-4, foreach=True)
+    optimizer = Muon([large], args.lr, weight_decay=1e-4)
     folder = args.work_dir / "vae128"
     training = Training(folder / "checkpoint.pt", {"vae": large}, optimizer, args, args.total, decay=0.6, warmup=1000)
+    encoded = max(1, args.batch // 4)  # it is the decoder that paints
     shown = batch_of(pictures, range(0, len(pictures), len(pictures) // 24), 128, args.device)[:24]
     for generator in training.batches(args.batch):
         indices = torch.randint(len(pictures), (args.batch,), generator=generator)
@@ -49,8 +49,9 @@ def main():
             mean, logvar = small.encode(F.avg_pool2d(wanted, 2))
         with autocast(args.device):
             made = large.decode(mean + args.noise * torch.randn_like(mean))
-            own_mean, own_logvar = large.encode(wanted)
-        encoding = (own_mean.float() - mean).square().mean() + 0.01 * (own_logvar.float() - logvar).square().mean()
+            own_mean, own_logvar = large.encode(wanted[:encoded])
+        encoding = (own_mean.float() - mean[:encoded]).square().mean()
+        encoding = encoding + 0.01 * (own_logvar.float() - logvar[:encoded]).square().mean()
         drawing = picture_loss(made.float(), wanted)
         training.step(drawing + encoding)
         training.report(1000, args.batch, drawing=drawing, encoding=encoding)

@@ -4,13 +4,10 @@ encoder takes very long to listen to it; this costs a fraction of that.
 
 The states at the tokens behind the prompt see the whole prompt, and are trained as a plan of the picture for the U-Net to
 look at. That takes two steps. What things look like is learned fast where one linear map leads from few states to all
-latents at once: `--part memory`, three layers. The layers behind them spread that over 64 states, one for each 2×2 patch of
+latents at once: `--part memory`, three layers. The layers behind them spread that over 64 states, one for each place of
 the latents and all in one language: `--part plan`, in which the memory stays as it is.
 """
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from checkpoint import Training, arguments, autocast, load_weights
@@ -33,7 +30,7 @@ def text_encoder(tokenizer):
 
 
 class Regression(nn.Module):
-    """latents `[batch, 4, 16, 16]` from the text encoder's states"""
+    """latents `[batch, 16, 8, 8]` from the text encoder's states"""
 
     def __init__(self, width):
         super().__init__()
@@ -44,13 +41,11 @@ class Regression(nn.Module):
     def memory(self, hidden):
         """from the states after `MEMORY_LAYERS` layers"""
         behind = self.norm(hidden[:, PROMPT:PLAN])
-        return self.memory_out(behind.flatten(1)).unflatten(1, (4, 16, 16))
+        return self.memory_out(behind.flatten(1)).unflatten(1, (16, 8, 8))
 
     def plan(self, states):
         """from the last states; each knows one patch"""
-        side = math.isqrt(PATCHES)
-        patches = self.plan_out(states[:, PLAN:]).transpose(1, 2).unflatten(2, (side, side))
-        return F.pixel_shuffle(patches, 16 // side)
+        return self.plan_out(states[:, PLAN:]).transpose(1, 2).unflatten(2, (8, 8))
 
 
 def main():

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from checkpoint import Training, arguments, autocast, load_weights
 from diffusion import TRAIN_STEPS, coefficients
 from latents import load_latents
+from muon import Muon
 from networks import BasicTransformerBlock, UNet2DConditionModel
 from painter import SHOWN, Painter, load_decoder
 from picture_grid import save_grid
@@ -31,10 +32,9 @@ def draw_timesteps(generator, batch):
 
 @functools.cache
 def own_patches(places):
-    """`[places, patches]`: 1 where a patch of the plan lies in a place of a square map, or the place in the patch"""
+    """`[places, patches]`: 1 where a patch of the plan lies in a place of a square map"""
     side, patches = math.isqrt(places), math.isqrt(PATCHES)
-    shared = torch.eye(min(side, patches))
-    lines = shared.repeat_interleave(max(1, side // patches), 0).repeat_interleave(max(1, patches // side), 1)
+    lines = torch.eye(side).repeat_interleave(patches // side, 1)
     return torch.kron(lines, lines)
 
 
@@ -68,7 +68,7 @@ class Reading:
 
 
 def main():
-    args = arguments(__doc__, total=2_000_000, batch=32, lr=5e-4, decay=0.0, ema=0.999, drop=0.1, grid_every=25_000)
+    args = arguments(__doc__, total=2_000_000, batch=48, lr=1e-3, decay=0.0, ema=0.999, drop=0.1, grid_every=25_000)
     torch.manual_seed(0)
     tokenizer = Tokenizer(args.work_dir / "tokenizer")
     latents, ids = load_latents(args.work_dir, tokenizer)
@@ -77,7 +77,7 @@ def main():
     text = load_weights(pretrained, text_encoder(tokenizer), "text").to(args.device).eval().requires_grad_(False)
     unet = UNet2DConditionModel().to(args.device)
     modules = {"unet": unet, "text": text}
-    optimizer = torch.optim.AdamW(unet.parameters(), args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    optimizer = Muon([unet], args.lr)
     folder = args.work_dir / "unet"
     training = Training(
         folder / "checkpoint.pt", modules, optimizer, args, args.total, args.decay, 300 * args.batch, args.ema

@@ -60,11 +60,13 @@ async function finish(child: ChildProcess): Promise<{ code: number; stdout: stri
 const run = (...args: string[]) => finish(start(...args));
 
 test('it paints with the embedded model, and the PNG remembers how', async () => {
-  const { code, stdout } = await run('paint', 'a red apple', '--steps', '2', '--seed', '7');
+  const settings = ['--steps', '2', '--seed', '7', '--preview', 'now.png'];
+  const { code, stdout } = await run('paint', 'a red apple', ...settings);
   expect(code).toBe(0);
   expect(stdout.trim()).toBe(join(folder, 'a-red-apple.png'));
   const { image, text } = decodePng(await readFile(join(folder, 'a-red-apple.png')));
   expect([image.width, image.height]).toEqual([64, 64]);
+  expect(decodePng(await readFile(join(folder, 'now.png'))).image).toEqual(image);
   expect(parseGenerationParameters(text.parameters!)).toEqual({
     prompt: 'a red apple',
     negativePrompt: '',

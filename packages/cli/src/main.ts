@@ -235,7 +235,7 @@ function program(
     .addOption(
       new Option(
         '--preview-method <method>',
-        "what makes previews: tiny, as is with --preview-vae, projection, a small picture without a network, which else is, or the model's own vae",
+        "what makes previews: tiny, as is with --preview-vae, projection, a small picture without a network, which else is where one is known, or the model's own vae",
       ).choices(previewMethods),
     )
     .option('--latents <file>', 'safetensors with the noise to start from')

@@ -21,6 +21,7 @@ import {
 } from '@emulsion/pipelines';
 import type { DeviceKind } from '@emulsion/runtime';
 import type { RngKind } from '@emulsion/tensor';
+import { latentProjectionOf } from '@emulsion/vae';
 import { type AdapterFile, addAdapters } from './adapter-files.ts';
 import { UsageError } from './errors.ts';
 import { readLatents, writeLatents } from './latents-file.ts';
@@ -193,7 +194,7 @@ export async function paint(
         denoisingEnd: options.refinerStart ?? usualRefinerStart,
         outputType: 'latent',
       }),
-      ...vaeOptions(loading),
+      ...vaeOptions(pipeline, loading),
       signal,
     });
     const ownScheduler = String(pipeline.schedulerConfig._class_name);
@@ -275,14 +276,15 @@ function plannedPictures(
 }
 
 /** How pictures are decoded, at the end and after each step. */
-function vaeOptions({
-  options,
-  report,
-}: Loading): Pick<PipelineOptions, 'vaeTiling' | 'previewMethod' | 'onStep'> {
+function vaeOptions(
+  { vae }: Pipeline,
+  { options, report }: Loading,
+): Pick<PipelineOptions, 'vaeTiling' | 'previewMethod' | 'onStep'> {
   const { preview: path, previewVae } = options;
+  const withoutNetwork = latentProjectionOf(vae.config) ? 'projection' : 'vae';
   return {
     vaeTiling: vaeTilings[options.vaeTiling],
-    previewMethod: options.previewMethod ?? (previewVae === undefined ? 'projection' : 'tiny'),
+    previewMethod: options.previewMethod ?? (previewVae !== undefined ? 'tiny' : withoutNetwork),
     async onStep({ latents: _, preview, ...event }) {
       report.send({ event: 'step', ...event });
       if (path !== undefined) await writePreviews(path, await preview());
@@ -340,7 +342,7 @@ function refine(
       eta: options.eta,
       truncatePrompt: options.truncatePrompt,
       signal,
-      ...vaeOptions(loading),
+      ...vaeOptions(refiner, loading),
     });
   });
 }
