@@ -102,6 +102,15 @@ def recolour(pixels, main, target):
     return np.concatenate([(mixed * pixels[3]).astype(np.float32), pixels[3:]])
 
 
+def shade(pixels, lighter, stronger, turn):
+    """A drawing (`[4, h, w]`, premultiplied) in another shade: OKLab lightness added, chroma multiplied, hue turned by degrees."""
+    lightness, a, b = rgb_to_oklab((pixels[:3] / np.maximum(pixels[3], 1e-3)).clip(0, 1))
+    angle = np.radians(turn)
+    cos, sin = stronger * np.cos(angle), stronger * np.sin(angle)
+    shaded = oklab_to_rgb(np.stack([lightness + lighter, cos * a - sin * b, sin * a + cos * b]).clip([[[0]], [[-1]], [[-1]]], 1))
+    return np.concatenate([(shaded * pixels[3]).astype(np.float32), pixels[3:]])
+
+
 def name_of(lightness, chroma, hue):
     """The vocabulary's name of an OKLCh colour: nearest target, hue counting as much as the chroma lets it be seen."""
 

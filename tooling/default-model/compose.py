@@ -26,7 +26,8 @@ TAG = re.compile(r"(?!.*\b(%s)\b)[a-z][a-z' ]*" % "|".join(["small", "tiny", "li
 
 
 # How large a thing that stands alone is. Chance in sizes, places and sides is what a picture of a caption cannot tell: with
-# sizes from 0.76 to 1, all places, mirrored and turned, it was half of the latents' variance, and things became blobs.
+# sizes from 0.76 to 1, all places, mirrored and turned, it was half of the latents' variance, and things became blobs. Of
+# shades a caption tells nothing either, but they blur no shape: they are what makes two seeds of one caption differ.
 SIZES = (0.84, 0.96)
 
 # Where so many things stand, as fractions of the picture.
@@ -48,6 +49,7 @@ class Placement:
     y: float
     size: float
     colour: tuple | None = None
+    shade: tuple | None = None  # of `colour.shade`
 
 
 @dataclass
@@ -157,8 +159,9 @@ class Composer:
             text = ", ".join([label] + tags[: rng.randint(1, 2)])
         else:
             text = ", ".join(tags[: rng.randint(1, 3)])
-        size = rng.uniform(*SIZES)
-        return text, [self.placement(rng, sprite, *middle(rng), size)], {"label": meta["label"]}
+        placement = self.placement(rng, sprite, *middle(rng), rng.uniform(*SIZES))
+        placement.shade = rng.uniform(-0.05, 0.04), rng.uniform(0.8, 1.1), rng.uniform(-6, 6)
+        return text, [placement], {"label": meta["label"]}
 
     def _colour(self, rng, style):
         noun, sprite = self.noun(rng, style)
@@ -299,6 +302,8 @@ class Composer:
         if item.colour:
             main = self.main_colour(item.sprite)
             pixels = torch.from_numpy(colour.recolour(pixels.numpy(), main, item.colour))
+        if item.shade:
+            pixels = torch.from_numpy(colour.shade(pixels.numpy(), *item.shade))
         radius = extent / 2 * 1.02 + 1
         x0, x1 = max(0, int(item.x * size - radius)), min(size, int(item.x * size + radius) + 1)
         y0, y1 = max(0, int(item.y * size - radius)), min(size, int(item.y * size + radius) + 1)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+import colour
 from checkpoint import Training
 from compose import Composer
 from diffusion import ALPHAS_CUMPROD, ddim, lcm
@@ -50,6 +51,27 @@ class Data(unittest.TestCase):
         self.assertEqual(a[1].caption, b[1].caption)
         self.assertTrue(torch.equal(a[0], b[0]))
         self.assertFalse(torch.equal(a[0], first.picture(6, 12)[0]))
+
+
+    @needs_data
+    def test_a_shade_moves_colours_as_far_as_it_says_and_no_shapes(self):
+        composer = Composer(Path(WORK_DIR) / "data" / "sprites.bin")
+        pixels = composer.sprites.pixels(composer.index["flat", "red apple"])
+        same = colour.shade(pixels, 0.0, 1.0, 0.0)
+        self.assertLess(abs(same - pixels).max(), 2e-3)
+        before = colour.main_colour(pixels)
+        after = colour.main_colour(colour.shade(pixels, 0.04, 0.8, 5))
+        self.assertAlmostEqual(after[0], before[0] + 0.04, delta=0.01)
+        self.assertAlmostEqual(after[1], before[1] * 0.8, delta=0.02)
+        self.assertAlmostEqual(after[2], before[2] + 5, delta=5)
+        self.assertTrue((colour.shade(pixels, -0.05, 1.1, -9)[3] == pixels[3]).all())
+
+    @needs_data
+    def test_plain_pictures_of_one_thing_differ_in_shade_and_recoloured_ones_do_not(self):
+        composer = Composer(Path(WORK_DIR) / "data" / "sprites.bin")
+        shades = {composer.scene(5, index, "plain").placements[0].shade for index in range(8)}
+        self.assertEqual(len(shades), 8)
+        self.assertIsNone(composer.scene(5, 1, "colour").placements[0].shade)
 
 
 class Words(unittest.TestCase):
