@@ -1,5 +1,5 @@
 """
-Draws a chapter of pictures and keeps their latents: `latents-K.f16` is float16 `[count, 4, 16, 16]`, `latents-K.json`
+Draws a chapter of pictures and keeps their latents: `latents-K.f16` is float16 `[count, 16, 8, 8]`, `latents-K.json`
 the captions. Chapter K is drawn from seed K; a further chapter is further data, and a stopped one goes on.
 """
 import json
@@ -11,21 +11,6 @@ import torch.nn.functional as F
 from checkpoint import arguments, load_weights
 from draw import CHUNK, chunks
 from networks import AutoencoderKL
-
-# The model's latents are the small autoencoder's, 2×2 of them as the 16 channels of one place: so each place of the U-Net
-# reads one state of the text encoder's plan, and tells all that this state tells.
-PATCH = 2
-
-
-class SmallAutoencoder(AutoencoderKL):
-    """the small one, of 64×64 pictures, with its latents in patches"""
-
-    def encode(self, x):
-        return tuple(F.pixel_unshuffle(latents, PATCH) for latents in super().encode(x))
-
-    def decode(self, z):
-        return super().decode(F.pixel_shuffle(z, PATCH))
-
 
 def main():
     args = arguments(__doc__, chapter=1, count=100_000)
@@ -55,12 +40,12 @@ def main():
 
 
 def load_latents(work_dir, tokenizer):
-    """all chapters: float16 patches of latents `[n, 16, 8, 8]`, int64 token ids `[n, tokens]`"""
+    """all chapters: float16 latents `[n, 16, 8, 8]`, int64 token ids `[n, tokens]`"""
     latents, captions = [], []
     for words in sorted((work_dir / "data").glob("latents-*.json")):
         texts = json.loads(words.read_text())
         values = np.fromfile(words.with_suffix(".f16"), np.float16, count=len(texts) * 1024)
-        latents.append(F.pixel_unshuffle(torch.from_numpy(values.reshape(-1, 4, 16, 16)), PATCH))
+        latents.append(torch.from_numpy(values.reshape(-1, 16, 8, 8)))
         captions += [text[0] for text in texts]
     return torch.cat(latents), torch.from_numpy(tokenizer(captions))
 

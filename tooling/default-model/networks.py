@@ -121,7 +121,7 @@ class Decoder(nn.Module):
 class AutoencoderKL(nn.Module):
     """Pictures `[batch, 3, h, w]`, -1 to 1, to latents and back; latents are scaled inside `quant_conv`."""
 
-    def __init__(self, channels=(24, 48, 96), latent_channels=4, layers=1, groups=8, sample_size=64):
+    def __init__(self, channels=(24, 48, 96, 96), latent_channels=16, layers=1, groups=8, sample_size=64):
         super().__init__()
         self.encoder = Encoder(channels, latent_channels, layers, groups)
         self.decoder = Decoder(channels, latent_channels, layers, groups)
@@ -160,7 +160,32 @@ class AutoencoderKL(nn.Module):
 
 
 def published_autoencoder():
-    return AutoencoderKL((16, 24, 48, 96, 96), latent_channels=16, sample_size=128)
+    """the small one with a level more outside: pictures of 128×128, the same latents"""
+    return AutoencoderKL((16, 24, 48, 96, 96), sample_size=128)
+
+
+def begin_as(autoencoder, weights, outside):
+    """
+    Takes over what fits of another autoencoder's weights, one with fewer levels: `outside` of its own ones that this one has
+    more at the side of the pictures, the others at the side of the latents.
+    """
+    wanted, taken = autoencoder.state_dict(), 0
+    levels = len(autoencoder.encoder.down_blocks)
+    inside = levels - 1 - outside - max(int(key.split(".")[2]) for key in weights if key.startswith("encoder.down_blocks."))
+    for key, value in weights.items():
+        parts = key.split(".")
+        if parts[1] in ("down_blocks", "up_blocks"):
+            parts[2] = str(int(parts[2]) + (outside if parts[1] == "down_blocks" else inside))
+        elif outside and parts[1] == ("conv_in" if parts[0] == "encoder" else "conv_out"):
+            continue
+        elif inside and parts[1] in ("conv_in", "conv_out") and (parts[0] == "decoder") == (parts[1] == "conv_in"):
+            continue
+        key = ".".join(parts)
+        if key in wanted and wanted[key].shape == value.shape:
+            wanted[key] = value
+            taken += 1
+    autoencoder.load_state_dict(wanted)
+    print(f"{taken} of {len(wanted)} tensors taken over", flush=True)
 
 
 # ---- UNet2DConditionModel ----

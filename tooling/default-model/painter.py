@@ -3,9 +3,8 @@ import torch
 
 from checkpoint import arguments, load_weights
 from diffusion import ddim, initial_noise, lcm
-from latents import SmallAutoencoder
 from low_rank import LowRank
-from networks import UNet2DConditionModel, published_autoencoder
+from networks import AutoencoderKL, UNet2DConditionModel, published_autoencoder
 from picture_grid import save_grid
 from tokenizer import Tokenizer
 from train_text import text_encoder
@@ -61,7 +60,7 @@ def load_decoder(work_dir):
     published = work_dir / "vae128" / "vae.pt"
     if published.exists():
         return load_weights(published, published_autoencoder(), "vae")
-    return load_weights(work_dir / "vae" / "vae.pt", SmallAutoencoder(), "vae")
+    return load_weights(work_dir / "vae" / "vae.pt", AutoencoderKL(), "vae")
 
 
 def main():

@@ -17,8 +17,8 @@ from diffusion import ALPHAS_CUMPROD, ddim, lcm
 from evaluate import components, halve
 from muon import Muon, orthogonalise
 from low_rank import LowRank
-from networks import AutoencoderKL, BasicTransformerBlock, CLIPTextModel, UNet2DConditionModel
-from tokenizer import LENGTH, PATCHES, PLAN, Tokenizer, learn
+from networks import AutoencoderKL, BasicTransformerBlock, CLIPTextModel, UNet2DConditionModel, begin_as, published_autoencoder
+from tokenizer import LENGTH, PLACES, PLAN, Tokenizer, learn
 from train_text import Regression
 from train_unet import Reading
 
@@ -108,6 +108,27 @@ class Networks(unittest.TestCase):
         )
         text.load_state_dict(load_file(model / "text_encoder" / "model.safetensors"))
 
+    def test_an_autoencoder_begins_as_one_with_fewer_levels(self):
+        shallow, small, large = AutoencoderKL((24, 48, 96), 4), AutoencoderKL(), published_autoencoder()
+        begin_as(small, shallow.state_dict(), outside=0)
+        self.assertTrue(torch.equal(small.encoder.conv_in.weight, shallow.encoder.conv_in.weight))
+        self.assertTrue(
+            torch.equal(small.encoder.down_blocks[1].resnets[0].conv1.weight, shallow.encoder.down_blocks[1].resnets[0].conv1.weight)
+        )
+        self.assertTrue(
+            torch.equal(small.decoder.up_blocks[2].resnets[0].conv1.weight, shallow.decoder.up_blocks[1].resnets[0].conv1.weight)
+        )
+        self.assertTrue(torch.equal(small.decoder.conv_out.weight, shallow.decoder.conv_out.weight))
+        begin_as(large, small.state_dict(), outside=1)
+        self.assertTrue(torch.equal(large.decoder.conv_in.weight, small.decoder.conv_in.weight))
+        self.assertTrue(torch.equal(large.post_quant_conv.weight, small.post_quant_conv.weight))
+        self.assertTrue(
+            torch.equal(large.encoder.down_blocks[2].resnets[0].conv1.weight, small.encoder.down_blocks[1].resnets[0].conv1.weight)
+        )
+        self.assertTrue(
+            torch.equal(large.decoder.up_blocks[3].resnets[0].conv1.weight, small.decoder.up_blocks[3].resnets[0].conv1.weight)
+        )
+
     def test_each_state_of_the_plan_tells_one_place_of_the_latents(self):
         regression, states = Regression(32), torch.zeros(1, LENGTH, 32)
         states[0, PLAN + 13] = 1.0  # the second row's sixth
@@ -123,11 +144,11 @@ class Networks(unittest.TestCase):
         for projection in (block.attn2.to_q, block.attn2.to_k):
             projection.weight.data = 20 * torch.eye(64)
         states = torch.zeros(1, LENGTH, 64)
-        states[0, PLAN:, :PATCHES] = torch.eye(PATCHES)
-        for side in (8, 4):  # a place for a patch of the plan, a place for four
-            patches = torch.arange(PATCHES).reshape(1, 1, 8, 8).float()
-            places = F.interpolate(patches, (side, side)).long().flatten()
-            x = F.one_hot(places, PATCHES).float()[None]
+        states[0, PLAN:, :PLACES] = torch.eye(PLACES)
+        for side in (8, 4):  # a place for one of the plan, a place for four
+            planned = torch.arange(PLACES).reshape(1, 1, 8, 8).float()
+            places = F.interpolate(planned, (side, side)).long().flatten()
+            x = F.one_hot(places, PLACES).float()[None]
             block.attn2(x, states)
             self.assertLess(reading.error().item(), 1e-3)
             block.attn2(x.roll(side * 16 // 8, 1), states)

@@ -16,9 +16,9 @@ from compose import Composer, article, clean
 from vocabulary import ACCESSORIES, COLOURS, NOUNS, NUMBERS, PLURALS
 
 # Tokens for words, and behind them those whose states are the picture's memory and its plan (train_text.py).
-PROMPT, MEMORY, PATCHES = 24, 4, 64
+PROMPT, MEMORY, PLACES = 24, 4, 64
 PLAN = PROMPT + MEMORY
-LENGTH = PLAN + PATCHES
+LENGTH = PLAN + PLACES
 START, END = "<|startoftext|>", "<|endoftext|>"
 _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 

@@ -1,41 +1,26 @@
 """
-Trains the published autoencoder, of 128×128 pictures, with the latents of the small one in patches: the U-Net stays as it is.
+Trains the published autoencoder, of 128×128 pictures, with the latents of the small one: the U-Net stays as it is.
 
-The decoder begins as the small one with a level more at either end, and learns to draw at 128×128 from the latents of the
-halved picture; the encoder learns to give those latents from the whole picture.
+It begins as the small one with a level more outside. The decoder learns to draw at 128×128 from the latents of the halved
+picture, the encoder to give those latents from the whole picture.
 """
-import re
-
 import torch
 import torch.nn.functional as F
 
 from checkpoint import Training, arguments, autocast, load_weights
-from latents import SmallAutoencoder
 from muon import Muon
-from networks import published_autoencoder
+from networks import AutoencoderKL, begin_as, published_autoencoder
 from picture_grid import save_grid
 from train_vae import batch_of, load_pictures, picture_loss
-
-
-def begin_as(large, small):
-    """takes over every parameter of the small autoencoder that fits one level further in"""
-    wanted, taken = large.state_dict(), 0
-    for key, value in small.state_dict().items():
-        key = re.sub(r"(?<=_blocks\.)\d", lambda level: str(int(level[0]) + 1), key)
-        if key in wanted and wanted[key].shape == value.shape:
-            wanted[key] = value
-            taken += 1
-    large.load_state_dict(wanted)
-    print(f"{taken} of {len(wanted)} tensors taken over", flush=True)
 
 
 def main():
     args = arguments(__doc__, total=40_000, batch=8, lr=1e-3, noise=0.1)
     torch.manual_seed(0)
     pictures = load_pictures(args.work_dir)
-    small = load_weights(args.work_dir / "vae" / "vae.pt", SmallAutoencoder(), "vae").to(args.device).eval().requires_grad_(False)
+    small = load_weights(args.work_dir / "vae" / "vae.pt", AutoencoderKL(), "vae").to(args.device).eval().requires_grad_(False)
     large = published_autoencoder()
-    begin_as(large, small)
+    begin_as(large, small.state_dict(), outside=1)
     large.to(args.device)
     optimizer = Muon([large], args.lr, weight_decay=1e-4)
     folder = args.work_dir / "vae128"

@@ -14,7 +14,7 @@ from checkpoint import Training, arguments, autocast, load_weights
 from latents import load_latents
 from muon import Muon
 from networks import CLIPTextModel
-from tokenizer import LENGTH, MEMORY, PATCHES, PLAN, PROMPT, Tokenizer
+from tokenizer import LENGTH, MEMORY, PLACES, PLAN, PROMPT, Tokenizer
 
 TEXT = {"width": 192, "layers": 5, "heads": 3, "tokens": LENGTH}
 MEMORY_LAYERS = 3
@@ -36,7 +36,7 @@ class Regression(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.memory_out = nn.Linear(MEMORY * width, 1024)
-        self.plan_out = nn.Linear(width, 1024 // PATCHES)
+        self.plan_out = nn.Linear(width, 1024 // PLACES)
 
     def memory(self, hidden):
         """from the states after `MEMORY_LAYERS` layers"""
@@ -44,7 +44,7 @@ class Regression(nn.Module):
         return self.memory_out(behind.flatten(1)).unflatten(1, (16, 8, 8))
 
     def plan(self, states):
-        """from the last states; each knows one patch"""
+        """from the last states; each knows one place"""
         return self.plan_out(states[:, PLAN:]).transpose(1, 2).unflatten(2, (8, 8))
 
 

@@ -18,7 +18,7 @@ from muon import Muon
 from networks import BasicTransformerBlock, UNet2DConditionModel
 from painter import SHOWN, Painter, load_decoder
 from picture_grid import save_grid
-from tokenizer import PATCHES, PLAN, Tokenizer
+from tokenizer import PLACES, PLAN, Tokenizer
 from train_text import text_encoder
 
 
@@ -31,10 +31,10 @@ def draw_timesteps(generator, batch):
 
 
 @functools.cache
-def own_patches(places):
-    """`[places, patches]`: 1 where a patch of the plan lies in a place of a square map"""
-    side, patches = math.isqrt(places), math.isqrt(PATCHES)
-    lines = torch.eye(side).repeat_interleave(patches // side, 1)
+def own_places(places):
+    """`[places, PLACES]`: 1 where a place of the plan lies in one of a square map"""
+    side, planned = math.isqrt(places), math.isqrt(PLACES)
+    lines = torch.eye(side).repeat_interleave(planned // side, 1)
     return torch.kron(lines, lines)
 
 
@@ -57,7 +57,7 @@ class Reading:
         width = x.shape[-1] // attention.heads
         queries, keys = F.linear(x, attention.to_q.weight[:width]), F.linear(states, attention.to_k.weight[:width])
         looks = (queries.float() @ keys.float().mT / width**0.5).softmax(-1)[:, :, PLAN:]
-        right = (looks * own_patches(x.shape[1]).to(looks.device)).sum(-1)
+        right = (looks * own_places(x.shape[1]).to(looks.device)).sum(-1)
         self.errors.append(-(right + 1e-6).log().mean())
 
     def error(self):

@@ -1,5 +1,5 @@
 """
-Trains the autoencoder of 64×64 pictures to 16×16×4 latents, then scales the latents to unit variance inside it.
+Trains the autoencoder of 64×64 pictures to 8×8×16 latents, then scales the latents to unit variance inside it.
 
 The chroma terms are there because without them the hues of green and red fall together at a good PSNR; the gate at the
 end is on the error of chroma and on the latents' eigenvalues for the same reason.
@@ -14,8 +14,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from checkpoint import Training, arguments, autocast
-from networks import AutoencoderKL
+from muon import Muon
+from networks import AutoencoderKL, begin_as
 from picture_grid import save_grid
+
+# A direction of the latents with less than this share of the largest one's variance carries nothing.
+IDLE = 2e-4
 
 
 def load_pictures(work_dir, name="pictures"):
@@ -88,7 +92,7 @@ def revive(vae, batch):
     eigenvalues, vectors = torch.linalg.eigh(torch.cov(latents.permute(1, 0, 2, 3).flatten(1)))
     convolution, quant = vae.encoder.conv_out, vae.quant_conv.weight[:, :, 0, 0]
     for value, vector in zip(eigenvalues, vectors.T):
-        if value < 0.05 * eigenvalues.max():
+        if value < IDLE * eigenvalues.max():
             kernel = torch.randn_like(convolution.weight[0]) / convolution.weight[0].numel() ** 0.5
             through = torch.linalg.solve(quant, F.pad(vector, (0, len(quant) - len(vector))))
             convolution.weight.add_(through[:, None, None, None] * kernel)
@@ -99,14 +103,15 @@ def main():
     torch.manual_seed(0)
     pictures = load_pictures(args.work_dir)
     vae = AutoencoderKL().to(args.device)
-    if args.start:  # a diffusers folder: three times fewer samples do, at a third of the rate
-        vae.load_state_dict(load_file(Path(args.start) / "diffusion_pytorch_model.safetensors"))
+    if args.start:  # a diffusers folder: fewer samples do
+        begin_as(vae, load_file(Path(args.start) / "diffusion_pytorch_model.safetensors"), outside=0)
     shown = batch_of(pictures, range(0, len(pictures), len(pictures) // 256), 64, args.device)
     if args.start:
         revive(vae, shown)
-    optimizer = torch.optim.AdamW(vae.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=1e-4, foreach=True)
+    vae.to(memory_format=torch.channels_last)  # a quarter faster on CPUs
+    optimizer = Muon([vae], args.lr, weight_decay=1e-4)
     folder = args.work_dir / "vae"
-    training = Training(folder / "checkpoint.pt", {"vae": vae}, optimizer, args, args.total, decay=0.6, warmup=1000)
+    training = Training(folder / "checkpoint.pt", {"vae": vae}, optimizer, args, args.total, decay=0.7, warmup=1000)
     for generator in training.batches(args.batch):
         indices = torch.randint(len(pictures), (args.batch,), generator=generator)
         wanted = batch_of(pictures, indices, 64, args.device)
@@ -130,7 +135,7 @@ def main():
     psnr, error, eigenvalues, made = measure(vae, shown)
     print(f"normalised: PSNR {psnr:.2f} dB, chroma error {error:.2f}, eigenvalues {eigenvalues}")
     save_grid(folder / "grid.png", torch.stack([shown[:40], made[:40]], 1).flatten(0, 1), columns=16)
-    if error > 4 or min(eigenvalues) < 0.005 * max(eigenvalues):
+    if error > 4 or min(eigenvalues) < IDLE * max(eigenvalues):
         sys.exit("train_vae: the hue is lost or a latent channel is idle; the U-Net must not be trained on this")
     torch.save({"modules": {"vae": vae.state_dict()}}, folder / "vae.pt")
 
