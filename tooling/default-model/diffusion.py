@@ -4,6 +4,8 @@ import math
 import torch
 
 TRAIN_STEPS = 1000
+# What the model paints best with, and what is distilled into its few steps.
+GUIDANCE = 2.0
 
 
 def _alphas_cumprod():
@@ -39,7 +41,7 @@ def guided(unet, sample, timestep, states, empty, guidance):
     return unconditional + guidance * (conditional - unconditional)
 
 
-def ddim(unet, noise, states, empty, steps=20, guidance=3.0):
+def ddim(unet, noise, states, empty, steps=20, guidance=GUIDANCE):
     """DDIM (Song et al., 2021), trailing spacing, velocity prediction"""
     sample = noise
     for i in range(steps):

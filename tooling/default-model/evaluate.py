@@ -16,6 +16,7 @@ import torch.nn.functional as F
 import colour
 from checkpoint import arguments
 from compose import Composer, Placement, Scene, clean
+from diffusion import GUIDANCE
 from painter import Painter
 from picture_grid import save_grid
 from vocabulary import ACCESSORIES, COLOURS, FACE_LABELS, FACES, NOUNS
@@ -215,7 +216,7 @@ def drawn(composer, prompt, seed):
 
 def main():
     args = arguments(
-        __doc__, checkpoint="unet/checkpoint.pt", out="evaluation", steps=20, guidance=3.0, few=0, recall=200, seeds=2, ceiling=0
+        __doc__, checkpoint="unet/checkpoint.pt", out="evaluation", steps=20, guidance=GUIDANCE, few=0, recall=200, seeds=2, ceiling=0
     )
     composer = Composer(args.work_dir / "data" / "sprites.bin", held_out=None)
     fixed = json.loads(Path(__file__).with_name("held-out.json").read_text())

@@ -2,7 +2,7 @@
 import torch
 
 from checkpoint import arguments, load_weights
-from diffusion import ddim, initial_noise, lcm
+from diffusion import GUIDANCE, ddim, initial_noise, lcm
 from low_rank import LowRank
 from networks import AutoencoderKL, UNet2DConditionModel, published_autoencoder
 from picture_grid import save_grid
@@ -41,7 +41,7 @@ class Painter:
         return self.text(torch.from_numpy(self.tokenizer(prompts)).to(self.device))
 
     @torch.no_grad()
-    def paint(self, prompts, seeds, steps=20, guidance=3.0, batch=64):
+    def paint(self, prompts, seeds, steps=20, guidance=GUIDANCE, batch=64):
         """pictures `[n, 3, h, w]`, -1 to 1, on the CPU"""
         empty, pictures = self.states([""]), []
         for k in range(0, len(prompts), batch):
@@ -64,7 +64,7 @@ def load_decoder(work_dir):
 
 
 def main():
-    args = arguments(__doc__, checkpoint="unet/checkpoint.pt", out="grid.png", steps=20, guidance=3.0, few=0, prompts="")
+    args = arguments(__doc__, checkpoint="unet/checkpoint.pt", out="grid.png", steps=20, guidance=GUIDANCE, few=0, prompts="")
     painter = Painter(args.work_dir, args.work_dir / args.checkpoint, args.device, few_step=args.few > 0)
     prompts = [p for p in (args.prompts.split("|") if args.prompts else SHOWN) for _ in range(2)]
     seeds = [i % 2 + 1 for i in range(len(prompts))]

@@ -7,7 +7,7 @@ teacher's step further along. The result runs with LCMScheduler and no guidance.
 import torch
 
 from checkpoint import Training, arguments, autocast, load_weights
-from diffusion import TRAIN_STEPS, boundary, coefficients
+from diffusion import GUIDANCE, TRAIN_STEPS, boundary, coefficients
 from latents import load_latents
 from low_rank import LowRank
 from networks import UNet2DConditionModel
@@ -28,7 +28,7 @@ def consistency(unet, sample, timesteps, states):
 
 def main():
     args = arguments(
-        __doc__, teacher="unet/checkpoint.pt", total=100_000, batch=32, lr=1e-4, guidance=3.0, ema=0.98, grid_every=10_000
+        __doc__, teacher="unet/checkpoint.pt", total=100_000, batch=32, lr=1e-4, guidance=GUIDANCE, ema=0.98, grid_every=10_000
     )
     torch.manual_seed(0)
     device, tokenizer = args.device, Tokenizer(args.work_dir / "tokenizer")
