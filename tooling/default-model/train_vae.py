@@ -108,7 +108,7 @@ def main():
     shown = batch_of(pictures, range(0, len(pictures), len(pictures) // 256), 64, args.device)
     if args.start:
         revive(vae, shown)
-    vae.to(memory_format=torch.channels_last)  # a quarter faster on CPUs
+    vae.to(memory_format=torch.channels_last)  # faster on CPUs
     optimizer = Muon([vae], args.lr, weight_decay=1e-4)
     folder = args.work_dir / "vae"
     training = Training(folder / "checkpoint.pt", {"vae": vae}, optimizer, args, args.total, decay=0.7, warmup=1000)
