@@ -166,8 +166,8 @@ def published_autoencoder():
 
 def begin_as(autoencoder, weights, outside):
     """
-    Takes over what fits of another autoencoder's weights, one with as many levels or fewer: `outside` of its own ones that this one has
-    more at the side of the pictures, the others at the side of the latents.
+    Takes over what fits of another autoencoder's weights, one with as many levels or fewer: `outside` of its own ones that
+    this one has more at the side of the pictures, the others at the side of the latents.
     """
     wanted, taken = autoencoder.state_dict(), 0
     levels = len(autoencoder.encoder.down_blocks)
