@@ -25,8 +25,11 @@ SIDE = 24
 
 
 def foreground(picture):
-    """bool `[h, w]`: what is not the white of the background; `picture` 0 to 1"""
-    return (1 - picture).amax(0) > 0.10
+    """bool `[h, w]`: what is not the white of the background; `picture` 0 to 1. A line is part of it, a speck is not: one
+    grey pixel in a corner would have the whole picture cut out as the drawing."""
+    dark = (1 - picture).amax(0) > 0.10
+    neighbours = F.avg_pool2d(dark[None].float(), 3, 1, 1, divisor_override=1)[0]
+    return dark & (neighbours >= 3)
 
 
 def cut_out(picture, mask):

@@ -14,7 +14,7 @@ import colour
 from checkpoint import Training
 from compose import Composer
 from diffusion import ALPHAS_CUMPROD, ddim, lcm
-from evaluate import components, halve
+from evaluate import components, foreground, halve
 from muon import Muon, orthogonalise
 from low_rank import LowRank
 from networks import AutoencoderKL, BasicTransformerBlock, CLIPTextModel, UNet2DConditionModel, begin_as, published_autoencoder
@@ -250,6 +250,16 @@ class Scoring(unittest.TestCase):
         picture[:, 20:40, 4:28] = picture[:, 20:40, 36:60] = 0.5
         left, right = halve(picture, vertical=False)
         self.assertEqual((left.sum().item(), right.sum().item()), (480, 480))
+
+    def test_lines_belong_to_a_drawing_and_specks_do_not(self):
+        picture = torch.ones(3, 128, 128)
+        picture[:, 0, 0] = picture[:, 0, 127] = picture[:, 90:92, 5] = 0.5
+        drawn = torch.zeros(128, 128, dtype=torch.bool)
+        drawn[40:80, 30:70] = drawn[60, 70:100] = True
+        picture[:, drawn] = 0.5
+        left_out = drawn & ~foreground(picture)
+        self.assertEqual(left_out.nonzero().tolist(), [[60, 99]])  # the very end of the line
+        self.assertFalse((foreground(picture) & ~drawn).any())
 
 
 if __name__ == "__main__":
