@@ -62,7 +62,7 @@ test.each([
       const { data } = context.getImageData(0, 0, image.naturalWidth, image.naturalHeight);
       return { width: image.naturalWidth, colours: new Set(new Uint32Array(data.buffer)).size };
     });
-    expect(width).toBe(64);
+    expect(width).toBe(128);
     expect(colours, 'a picture has many colours').toBeGreaterThan(200);
   } finally {
     await page.close();

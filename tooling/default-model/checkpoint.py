@@ -71,7 +71,7 @@ class Training:
                 break
         else:
             if ema:
-                self.averages = {name: _copy(m.state_dict()) for name, m in modules.items()}
+                self.averages = _copy_all({name: m.state_dict() for name, m in modules.items()})
         self.started, self.saved, self.first = time.time(), time.time(), self.samples
         self.stop = False
         signal.signal(signal.SIGTERM, self._terminate)
@@ -86,10 +86,11 @@ class Training:
     def _restore(self, state):
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:  # a published model brings none
+            self.optimizer.load_state_dict(state["optimizer"])
         self.samples, self.falling = state["samples"], state["falling"] and state["total"] == self.total
         if self.ema_rate:
-            self.averages = state["averages"]
+            self.averages = state.get("averages") or _copy_all(state["modules"])
 
     def save(self, path=None):
         self.saved = time.time()
@@ -186,6 +187,10 @@ class Training:
 
 def _copy(state):
     return {key: value.detach().clone() for key, value in state.items()}
+
+
+def _copy_all(modules):
+    return {name: _copy(state) for name, state in modules.items()}
 
 
 def load_weights(path, module, name, averaged=True):

@@ -5,7 +5,7 @@ import torch
 
 TRAIN_STEPS = 1000
 # What the model paints best with, and what is distilled into its few steps.
-GUIDANCE = 2.0
+GUIDANCE = 3.0
 
 
 def _alphas_cumprod():

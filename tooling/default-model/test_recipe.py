@@ -233,6 +233,17 @@ class Resuming(unittest.TestCase):
             torch.testing.assert_close(broken.modules["m"].weight, whole.modules["m"].weight)
             torch.testing.assert_close(broken.averages["m"]["weight"], whole.averages["m"]["weight"])
 
+    def test_a_published_model_is_gone_on_with(self):
+        with tempfile.TemporaryDirectory() as folder:
+            published = {"weight": torch.ones(1, 4), "bias": torch.ones(1)}
+            state = {"modules": {"m": published}, "samples": 0, "total": 0, "falling": False}
+            torch.save(state, Path(folder) / "a.pt")
+            begun = self.train(Path(folder) / "a.pt", 100, until=2)
+            self.assertEqual(begun.samples, 2)
+            torch.testing.assert_close(begun.modules["m"].weight, published["weight"], atol=0.02, rtol=0)
+            torch.testing.assert_close(begun.averages["m"]["bias"], published["bias"], atol=0.02, rtol=0)
+            self.train(Path(folder) / "a.pt", 100, until=100)
+
     def test_a_larger_total_goes_on_from_before_the_decay(self):
         with tempfile.TemporaryDirectory() as folder:
             self.train(Path(folder) / "a.pt", 100)

@@ -65,7 +65,7 @@ test('the page opens with the embedded model, and says what it computes with and
   expect(await device.textContent()).toMatch(
     /Processor[\s\S]*WebGPU is passed over[\s\S]*WebAssembly with \d threads?\./,
   );
-  expect(await field('Width').getAttribute('placeholder')).toBe('64');
+  expect(await field('Width').getAttribute('placeholder')).toBe('128');
   await expect
     .poll(() => device.textContent(), { timeout: 30_000 })
     .toMatch(/\d\d MB of WebAssembly’s memory are in use/);
@@ -96,14 +96,14 @@ test('a picture appears step by step', async () => {
   ).toBeGreaterThanOrEqual(3);
   expect(await pictures().count()).toBe(1);
   const colours = await pictures().evaluate((image: HTMLImageElement) => {
-    const canvas = new OffscreenCanvas(64, 64);
+    const canvas = new OffscreenCanvas(128, 128);
     const context = canvas.getContext('2d')!;
     context.drawImage(image, 0, 0);
-    const [red = 0, green = 0, blue = 0] = context.getImageData(32, 40, 1, 1).data;
+    const [red = 0, green = 0, blue = 0] = context.getImageData(64, 80, 1, 1).data;
     return { red, green, blue };
   });
   expect(colours.red, 'an apple is red').toBeGreaterThan(Math.max(colours.green, colours.blue) + 50);
-  expect(await settingsText()).toMatch(/^red apple, noto style\nSteps: 4, .*Seed: 7, Size: 64x64/);
+  expect(await settingsText()).toMatch(/^red apple, noto style\nSteps: 4, .*Seed: 7, Size: 128x128/);
   await studio.screenshot('3-done');
 });
 
@@ -271,6 +271,24 @@ test('files of adapters change the model, each with a slider and a report', asyn
   for (const name of several) await button(`Remove ${name}`).waitFor();
   await page.getByRole('button', { name: 'The embedded one' }).click();
   await waitForModel('Emulsion default');
+});
+
+test('the embedded model paints in few steps with the LoRA that comes with it', async () => {
+  const before = { steps: await field('Steps').inputValue(), scale: await field('Guidance').inputValue() };
+  await button('Use few steps').click();
+  await waitForStatus(/^The embedded model paints in 2 steps now$/);
+  await button('Remove few-step').waitFor();
+  expect(await button('Use few steps').count()).toBe(0);
+  await button('Paint').click();
+  await waitForStatus(/^The picture is done, in /);
+  expect(await settingsText()).toMatch(/Steps: 2, Sampler: lcm, CFG scale: 1,/);
+  await studio.screenshot('few-steps');
+  await button('Delete picture 1').click();
+  await button('Remove few-step').click();
+  await button('Use few steps').waitFor();
+  await choice('Sampler').selectOption('');
+  await field('Steps').fill(before.steps);
+  await field('Guidance').fill(before.scale);
 });
 
 test('a picture that the browser cannot keep is shown, and it is said that it is not kept', async () => {

@@ -1,7 +1,9 @@
 // The adapters of the model that paints, and what the visitor can do with them.
 import type { AdapterInfo } from '@emulsion/pipelines';
 import { effect, signal } from '@preact/signals';
-import { announcement, model, problem } from './studio.ts';
+import { embeddedFewStepLora } from './model-source.ts';
+import { fewStepSettings } from './settings.ts';
+import { announcement, change, model, problem } from './studio.ts';
 
 /** In the order in which they were added. */
 export const adapters = signal<readonly AdapterInfo[]>([]);
@@ -43,6 +45,18 @@ export const addAdapters = (files: Iterable<File>): Promise<void> =>
       const { name } = await own.add(file);
       announcement.value = `${name} changes the model`;
     }
+  });
+
+/** Adds the LoRA of few steps that comes with the embedded model, and asks for as many. */
+export const addFewSteps = (): Promise<void> =>
+  withAdapters(async (own) => {
+    const response = await fetch(embeddedFewStepLora());
+    if (!response.ok) {
+      throw new Error(`The LoRA of few steps is not there (${response.status}). Load the page again.`);
+    }
+    await own.add(new File([await response.blob()], 'few-step.safetensors'));
+    change(fewStepSettings);
+    announcement.value = `The embedded model paints in ${fewStepSettings.numInferenceSteps} steps now`;
   });
 
 /** What is being painted goes on with it from the next step on. */

@@ -18,6 +18,10 @@ export const embeddedModel = (): ModelSource => ({
   url: new URL(import.meta.env.EMBEDDED_MODEL, document.baseURI).href,
 });
 
+/** The LoRA that lets the embedded model paint in few steps. */
+export const embeddedFewStepLora = (): string =>
+  new URL(`${import.meta.env.EMBEDDED_MODEL}few-step.safetensors`, document.baseURI).href;
+
 /** What the visitor reads. */
 export function modelName(source: ModelSource): string {
   switch (source.kind) {

@@ -32,6 +32,14 @@ export const defaultSettings: Settings = {
   numImages: 1,
 };
 
+/** What the embedded model with its LoRA of few steps paints best with. */
+export const fewStepSettings = {
+  numInferenceSteps: 2,
+  guidanceScale: 1,
+  sampler: 'lcm',
+  spacing: '',
+} as const satisfies Partial<Settings>;
+
 /** The sampler by the one name that the pipeline takes, or undefined for the model's own. */
 export const schedulerOf = ({ sampler, spacing }: Settings): string | undefined =>
   sampler === '' ? undefined : `${sampler} ${spacing}`.trim();

@@ -23,6 +23,7 @@ export type Model =
   | {
       readonly state: 'ready';
       readonly name: string;
+      readonly isEmbedded: boolean;
       readonly pipeline: WorkerPipeline;
       readonly seconds: number;
     }
@@ -93,7 +94,9 @@ export async function chooseModel(chosen: ModelSource): Promise<void> {
         model.value = { state: 'loading', name, part: component, progress: total > 0 ? loaded / total : 0 };
       },
     });
-    model.value = { state: 'ready', name, pipeline, seconds: (performance.now() - start) / 1000 };
+    const isEmbedded = chosen.kind === 'embedded';
+    const seconds = (performance.now() - start) / 1000;
+    model.value = { state: 'ready', name, isEmbedded, pipeline, seconds };
     announcement.value = `${name} is ready`;
     void noteMemory();
   } catch (error) {

@@ -65,7 +65,7 @@ test('it paints with the embedded model, and the PNG remembers how', async () =>
   expect(code).toBe(0);
   expect(stdout.trim()).toBe(join(folder, 'a-red-apple.png'));
   const { image, text } = decodePng(await readFile(join(folder, 'a-red-apple.png')));
-  expect([image.width, image.height]).toEqual([64, 64]);
+  expect([image.width, image.height]).toEqual([128, 128]);
   expect(decodePng(await readFile(join(folder, 'now.png'))).image).toEqual(image);
   expect(parseGenerationParameters(text.parameters!)).toEqual({
     prompt: 'a red apple',
@@ -75,11 +75,30 @@ test('it paints with the embedded model, and the PNG remembers how', async () =>
       Sampler: 'DDIMScheduler',
       'CFG scale': '3',
       Seed: '7',
-      Size: '64x64',
+      Size: '128x128',
       RNG: 'CPU',
       Model: 'Emulsion default',
       Version: 'Emulsion',
     },
+  });
+});
+
+test('the embedded model paints in few steps, with the LoRA that it was distilled into', async () => {
+  const { code, stderr } = await run(
+    ...['paint', 'a red apple', '--seed', '7'],
+    '--few-steps',
+    'lcm',
+    '-o',
+    'few.png',
+  );
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stderr).toContain('The LoRA "few-step" changes');
+  const { text } = decodePng(await readFile(join(folder, 'few.png')));
+  expect(parseGenerationParameters(text.parameters!).parameters).toMatchObject({
+    Steps: '2',
+    Sampler: 'lcm',
+    'CFG scale': '1',
+    Model: 'Emulsion default',
   });
 });
 
@@ -169,9 +188,9 @@ test('the prompt may name embeddings, and the command says by what', async () =>
 test('it paints what is masked, and leaves the rest of the picture alone', async () => {
   await run('paint', 'a red apple', '--steps', '2', '--seed', '7', '--output', 'whole.png');
   const { image } = decodePng(await readFile(join(folder, 'whole.png')));
-  const isMasked = (i: number) => i % 64 >= 32 && Math.floor(i / 64) < 32;
-  const mask = Uint8Array.from({ length: 3 * 64 * 64 }, (_, i) => (isMasked(Math.floor(i / 3)) ? 255 : 0));
-  await writeFile(join(folder, 'mask.png'), encodePng({ width: 64, height: 64, channels: 3, data: mask }));
+  const isMasked = (i: number) => i % 128 >= 64 && Math.floor(i / 128) < 64;
+  const mask = Uint8Array.from({ length: 3 * 128 * 128 }, (_, i) => (isMasked(Math.floor(i / 3)) ? 255 : 0));
+  await writeFile(join(folder, 'mask.png'), encodePng({ width: 128, height: 128, channels: 3, data: mask }));
   const options = ['--mask', 'mask.png', '--padding-mask-crop', '0', '--steps', '2', '--output', 'part.png'];
   const { code } = await run('paint', 'a green leaf', '--image', 'whole.png', ...options);
   expect(code).toBe(0);
@@ -199,14 +218,14 @@ test('it enlarges what it painted, and widens a picture', async () => {
   const options = ['paint', 'a red apple', '--steps', '2', '--seed', '7'];
   await run(...options, '--hires-scale', '1.25', '--hires-steps', '3', '--output', 'large.png');
   expect(await size('large.png')).toMatchObject({
-    size: [80, 80],
-    Size: '64x64',
+    size: [160, 160],
+    Size: '128x128',
     'Hires upscale': '1.25',
     'Hires steps': '3',
     'Denoising strength': '0.7',
   });
-  await run(...options, '--image', 'large.png', '--expand', '0,8,4,0', '--output', 'wide.png');
-  expect((await size('wide.png')).size).toEqual([88, 84]);
+  await run(...options, '--image', 'large.png', '--expand', '0,32,64,0', '--output', 'wide.png');
+  expect((await size('wide.png')).size).toEqual([192, 224]);
 });
 
 const model = (name: string) =>
@@ -310,13 +329,13 @@ test('pictures named after the prompt overwrite none, and links and pipes stay w
   await symlink('real.png', join(own, 'link.png'));
   expect((await paintHere('--output', join(own, 'link.png'))).code).toBe(0);
   expect((await lstat(join(own, 'link.png'))).isSymbolicLink()).toBe(true);
-  expect(decodePng(await readFile(join(own, 'real.png'))).image.width).toBe(64);
+  expect(decodePng(await readFile(join(own, 'real.png'))).image.width).toBe(128);
   if (process.platform === 'win32') return; // it has no such pipes
   const pipe = join(own, 'pipe');
   execFileSync('mkfifo', [pipe]);
   const [read, { code }] = await Promise.all([readFile(pipe), paintHere('--output', pipe)]);
   expect(code).toBe(0);
-  expect(decodePng(read).image.width).toBe(64);
+  expect(decodePng(read).image.width).toBe(128);
   expect((await lstat(pipe)).isFIFO()).toBe(true);
 });
 
@@ -325,7 +344,7 @@ test('who reads along may leave', async () => {
   child.stdout!.once('data', () => child.stdout!.destroy());
   const [code] = await once(child, 'close');
   expect(code).toBe(0);
-  expect((await pictureOf('alone-now.png')).width).toBe(64);
+  expect((await pictureOf('alone-now.png')).width).toBe(128);
 });
 
 test('Stable Diffusion 3 paints, with a text for each of its encoders', async () => {
@@ -501,12 +520,12 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
   [
     'a size that the autoencoder cannot make',
     async () => ['--width', '65'],
-    /width is 65; this model's autoencoder makes multiples of 4\. 64 is the nearest\./,
+    /width is 65; this model's autoencoder makes multiples of 16\. 64 is the nearest\./,
   ],
   [
     'a prompt of 10,000 words',
     async () => ['--negative-prompt', 'word '.repeat(10_000)],
-    /The prompt is \d+ tokens long, this model reads 30: from "word.*" on it would be ignored\. Shorten it/,
+    /The prompt is \d+ tokens long, this model reads 90: from "word.*" on it would be ignored\. Shorten it/,
   ],
   [
     'no steps',
@@ -516,7 +535,7 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
   [
     'NaN in the latents',
     async () => {
-      const noise = tensor(new Float32Array(4 * 16 * 16).fill(Number.NaN), [1, 4, 16, 16]);
+      const noise = tensor(new Float32Array(4 * 16 * 16).fill(Number.NaN), [1, 16, 8, 8]);
       await writeFile(join(folder, 'nan.safetensors'), writeSafetensors({ latents: noise }));
       return ['--latents', 'nan.safetensors'];
     },
@@ -528,7 +547,7 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
       await writeFile(join(folder, 'flat.safetensors'), writeSafetensors({ latents: tensor([1, 2], [2]) }));
       return ['--latents', 'flat.safetensors'];
     },
-    /latents are \[2\]; for this model, size and number of pictures they must be \[1, 4, 16, 16\]\./,
+    /latents are \[2\]; for this model, size and number of pictures they must be \[1, 16, 8, 8\]\./,
   ],
   [
     'an output folder that does not exist',
@@ -580,6 +599,11 @@ test.each<[string, () => Promise<string[]>, RegExp]>([
     'what Flux alone takes',
     async () => ['--true-cfg-scale', '4'],
     /trueCfgScale: this model does not take it here\. Leave it out\./,
+  ],
+  [
+    'few steps that the embedded model has not learned',
+    async () => ['--few-steps', 'turbo'],
+    /--few-steps turbo needs --model, a model that was distilled so\. The embedded one goes with --few-steps lcm\./,
   ],
   [
     'a strength without a picture',

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { modelDefaults, modelUrl } from '@emulsion/default-model';
+import { fewStepDefaults, fewStepLora, modelDefaults, modelUrl } from '@emulsion/default-model';
 import { decodePng, encodePng, formatGenerationParameters, type RgbImage } from '@emulsion/image';
 import {
   type FewStepKind,
@@ -110,7 +110,7 @@ export async function paint(
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  const options = { ...fewStepOptions(asked.fewSteps), ...asked };
+  const options = { ...fewStepOptions(asked), ...asked };
   for (const [name, flag, needed, what] of needs) {
     if (options[name] !== undefined && options[needed] === undefined)
       throw new UsageError(`${flag} needs ${flagOf(needed)}, ${what}.`);
@@ -157,7 +157,9 @@ export async function paint(
     const walk = options.frames !== undefined && { frames: options.frames };
     const adding = { localFilesOnly: options.offline, signal };
     const notes = await addAdapters(pipeline, options.embedding ?? [], adding);
-    const others = [...(options.lora ?? []), ...(options.hypernetwork ?? [])];
+    const own = options.model === undefined && options.fewSteps !== undefined;
+    const distilled = own ? [{ path: fileURLToPath(fewStepLora), strength: 1 }] : [];
+    const others = [...distilled, ...(options.lora ?? []), ...(options.hypernetwork ?? [])];
     notes.push(...(await addAdapters(pipeline, others, { ...adding, numbered: true })));
     for (const message of [...pipeline.notes, ...notes]) report.send({ event: 'note', message });
     const result = await pipeline({
@@ -359,10 +361,19 @@ const seedOptions = (options: PaintOptions): SeedOptions => ({
   etaNoiseSeedDelta: options.etaNoiseSeedDelta,
 });
 
-/** Settings of models of few steps, as the command line names them. */
-function fewStepOptions(kind: FewStepKind | undefined): Partial<PaintOptions> {
+/**
+ * Settings of models of few steps, as the command line names them.
+ * @throws {UsageError} if the embedded model was not distilled so
+ */
+function fewStepOptions({ fewSteps: kind, model }: PaintOptions): Partial<PaintOptions> {
   if (kind === undefined) return {};
-  const { numInferenceSteps: steps, ...settings } = fewStepSettings[kind];
+  if (model === undefined && kind !== 'lcm') {
+    throw new UsageError(
+      `--few-steps ${kind} needs --model, a model that was distilled so. The embedded one goes with --few-steps lcm.`,
+    );
+  }
+  const { numInferenceSteps: steps, ...settings } =
+    model === undefined ? fewStepDefaults : fewStepSettings[kind];
   return { steps, ...settings };
 }
 

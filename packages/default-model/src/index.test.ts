@@ -4,7 +4,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { modelFiles } from './files.ts';
-import { modelDefaults, modelUrl } from './index.ts';
+import { fewStepLora, modelDefaults, modelUrl } from './index.ts';
 
 test('the folder has a model in diffusers layout, with everything that its index names', async () => {
   const read = async (path: string) => JSON.parse(await readFile(new URL(path, modelUrl), 'utf8'));
@@ -31,4 +31,5 @@ test('pages are told of every file of the model', async () => {
     .map(({ parentPath, name }) => relative(folder, `${parentPath}/${name}`));
   expect(Object.keys(modelFiles).sort()).toEqual(paths.sort());
   for (const [path, url] of Object.entries(modelFiles)) expect(url.href).toBe(new URL(path, modelUrl).href);
+  expect(Object.values(modelFiles).map(({ href }) => href)).toContain(fewStepLora.href);
 });

@@ -1,10 +1,21 @@
 // What changes the model: LoRAs, hypernetworks and embeddings, each with a slider and what became of its file.
 import type { AdapterInfo } from '@emulsion/pipelines';
-import { adapterEndings, adapters, addAdapters, removeAdapter, setStrength } from '../adapters.ts';
+import {
+  adapterEndings,
+  adapters,
+  addAdapters,
+  addFewSteps,
+  removeAdapter,
+  setStrength,
+} from '../adapters.ts';
 import { model } from '../studio.ts';
 
 export function AdaptersPanel() {
   const ready = model.value?.state === 'ready';
+  const canBeQuick =
+    model.value?.state === 'ready' &&
+    model.value.isEmbedded &&
+    !adapters.value.some(({ name }) => name === 'few-step');
   return (
     <section class="panel" aria-labelledby="adapters-title">
       <h2 id="adapters-title">Adapters</h2>
@@ -26,6 +37,11 @@ export function AdaptersPanel() {
           }}
         />
       </label>
+      {canBeQuick && (
+        <button type="button" onClick={() => void addFewSteps()}>
+          Use few steps
+        </button>
+      )}
       <p class="hint">Files can also be dropped on the page.</p>
     </section>
   );
