@@ -45,7 +45,7 @@ const steps: Step[] = [
   { name: 'latents-1', command: python('latents.py', '--chapter', '1') },
   { name: 'latents-2', command: python('latents.py', '--chapter', '2') },
   { name: 'text-memory', command: torchrun('train_text.py', '--part', 'memory', '--total', '900000') },
-  { name: 'text-plan', command: torchrun('train_text.py', '--part', 'plan', '--total', '200000') },
+  { name: 'text-plan', command: torchrun('train_text.py', '--part', 'plan', '--total', '500000') },
   { name: 'unet', command: torchrun('train_unet.py', '--total', samples, '--decay', '0.2') },
   { name: 'decoder', command: python('train_decoder.py') },
   { name: 'few-step', command: torchrun('train_few_step.py') },
